@@ -1,0 +1,1 @@
+"""What tokensrv decides, in pure Python: no I/O, no clock, no framework."""

@@ -1,0 +1,245 @@
+"""The caller: who really calls, as whom, with which scopes; and the sudo decision.
+
+``decide`` is the one function that turns a credential into a caller. Every edge uses it:
+the API, introspection, and whatever comes later. It checks in a fixed order and grants on its
+last line. That the use of sudo is recorded before anything is answered is the caller of this
+function's duty (``services.sudo``, ``services.introspection``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import partial
+
+from tokensrv.domain.facts import ExchangeFacts, TokenFacts, TokenKind, UserFacts, UserState
+from tokensrv.domain.scopes import common, of_owner, under_sudo
+from tokensrv.domain.usernames import Target
+from tokensrv.errors import TokensrvError
+
+REASON_LENGTH = 255
+
+
+class Check(StrEnum):
+    """The checks in their order; the value names it in events and explanations.
+
+    ``audience``, ``wanted`` and ``limit`` are ``domain.introspection``'s.
+    """
+
+    UNKNOWN = "unknown"
+    AUDIENCE = "audience"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    OWNER = "owner"
+    SOURCE = "source"
+    SUDO = "sudo"
+    CLIENT = "client"
+    ADMIN = "admin"
+    CREDENTIAL = "credential"
+    SCOPE = "scope"
+    TARGET = "target"
+    TARGET_STATE = "target_state"
+    TARGET_ADMIN = "target_admin"
+    REASON = "reason"
+    WANTED = "wanted"
+    LIMIT = "limit"
+
+
+SUDO_CHECKS = frozenset(
+    {
+        Check.SUDO,
+        Check.CLIENT,
+        Check.ADMIN,
+        Check.CREDENTIAL,
+        Check.SCOPE,
+        Check.TARGET,
+        Check.TARGET_STATE,
+        Check.TARGET_ADMIN,
+        Check.REASON,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SudoAsk:
+    """Somebody asks to act as ``target``; ``reason`` None: none was given."""
+
+    target: Target
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidSudo:
+    """Sudo is present, but its value cannot be read. It is never ignored."""
+
+
+@dataclass(frozen=True, slots=True)
+class SudoPolicy:
+    """The instance's settings that the decision depends on."""
+
+    admin_targets: bool = False
+    reason_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who acts (``actor``), as whom (``subject``), with which effective scopes.
+
+    ``token`` None: the credential is a web session. Without sudo actor and subject are equal.
+    """
+
+    actor: UserFacts
+    subject: UserFacts
+    token: TokenFacts | None
+    scopes: tuple[str, ...]
+    is_sudo: bool = False
+    reason: str | None = None
+
+    @property
+    def is_lent(self) -> bool:
+        """Return whether the power is for a while: under sudo, and out of an exchange.
+
+        Nothing can be made with it that would outlive it.
+        """
+        return self.is_sudo or (self.token is not None and self.token.kind == TokenKind.EXCHANGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The check that failed, and as much of the facts as it may be answered with."""
+
+    check: Check
+    token: TokenFacts | None = None
+    actor: UserFacts | None = None
+    ask: SudoAsk | None = None
+    target: UserFacts | None = None
+    # Of an exchanged token: what its source would be refused for now; None: there is none.
+    source_check: Check | None = None
+    # The scopes that were wanted and are not granted.
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_sudo(self) -> bool:
+        """Return whether a good credential was refused to act as another user."""
+        return self.check in SUDO_CHECKS
+
+
+class Refused(TokensrvError):
+    """A decision that was good a moment ago is refused now; ``refusal`` says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(f"The caller was refused: {refusal.check.value}.")
+        self.refusal = refusal
+
+
+def decide(
+    token: TokenFacts | None,
+    owner: UserFacts | None,
+    ask: SudoAsk | InvalidSudo | None,
+    target: UserFacts | None,
+    *,
+    now_ms: int,
+    policy: SudoPolicy,
+    exchange: ExchangeFacts | None = None,
+    is_session: bool = False,
+    client_may_sudo: bool = True,
+) -> Caller | Refusal:
+    """Return who calls as whom, or the first check that failed.
+
+    ``owner`` is the token's owner (or the session's user), ``target`` the user that ``ask``
+    names, None if there is none; ``exchange`` is where an exchanged token comes from.
+    ``client_may_sudo``: whether the client that asks on behalf of the token may ask about sudo
+    at all.
+    """
+    # One function on purpose, although it is long: the order is the decision.
+    if owner is None or (token is None and not is_session):
+        return Refusal(Check.UNKNOWN)
+    refuse = partial(Refusal, token=token, actor=owner)
+    # Expired is reported before revoked, as GitLab does.
+    if token is not None and token.is_expired(now_ms):
+        return refuse(Check.EXPIRED)
+    if token is not None and token.is_revoked:
+        return refuse(Check.REVOKED)
+    if owner.state != UserState.ACTIVE:
+        return refuse(Check.OWNER)
+    is_exchanged = token is not None and token.kind == TokenKind.EXCHANGED
+    if token is not None and is_exchanged:
+        caller = _exchanged(token, owner, exchange, now_ms, policy)
+        if ask is None or isinstance(caller, Refusal):
+            return caller
+        # Whoever asks for more is the actor, whose name must stand in the record.
+        refuse = partial(refuse, actor=caller.actor)
+    if ask is None:
+        granted = of_owner(token.scopes, is_admin=owner.is_admin) if token else ()
+        return Caller(owner, owner, token, granted)
+    if isinstance(ask, InvalidSudo):
+        return refuse(Check.SUDO)
+    refuse = partial(refuse, ask=ask, target=target)
+    if not client_may_sudo:
+        return refuse(Check.CLIENT)
+    if not owner.is_admin:
+        return refuse(Check.ADMIN)
+    if token is None or is_exchanged:
+        return refuse(Check.CREDENTIAL)
+    if "sudo" not in token.scopes:
+        return refuse(Check.SCOPE)
+    if target is None:
+        return refuse(Check.TARGET)
+    if target.state != UserState.ACTIVE:
+        return refuse(Check.TARGET_STATE)
+    if target.is_admin and not policy.admin_targets:
+        return refuse(Check.TARGET_ADMIN)
+    if ask.reason is None and policy.reason_required:
+        return refuse(Check.REASON)
+    if ask.reason is not None and not 1 <= len(ask.reason) <= REASON_LENGTH:
+        return refuse(Check.REASON)
+    return Caller(owner, target, token, under_sudo(token.scopes), is_sudo=True, reason=ask.reason)
+
+
+def _exchanged(
+    token: TokenFacts,
+    owner: UserFacts,
+    exchange: ExchangeFacts | None,
+    now_ms: int,
+    policy: SudoPolicy,
+) -> Caller | Refusal:
+    """Return the caller with an exchanged token, as long as its source would grant it anew.
+
+    What its source has lost meanwhile it has lost, too.
+    """
+    refuse = partial(Refusal, Check.SOURCE, token=token, actor=owner)
+    if exchange is None:
+        return refuse()
+    again = decide(
+        exchange.source,
+        exchange.source_owner,
+        SudoAsk(_by_id(owner), exchange.reason) if exchange.has_actor else None,
+        owner,
+        now_ms=now_ms,
+        policy=policy,
+    )
+    if isinstance(again, Refusal):
+        return refuse(source_check=again.check)
+    bounded = _bounded(token, exchange.source)
+    if bounded is None or again.subject.id != owner.id:
+        return refuse()
+    scopes = common(token.scopes, again.scopes)
+    return replace(again, token=bounded, scopes=scopes) if scopes else refuse()
+
+
+def _bounded(token: TokenFacts, source: TokenFacts) -> TokenFacts | None:
+    """Return the token within the end and the audience that its source has now.
+
+    None: they have no client in common any more, so that it is for nobody.
+    """
+    audience = token.audience or source.audience
+    if token.audience and source.audience:
+        audience = tuple(client for client in token.audience if client in source.audience)
+        if not audience:
+            return None
+    ends = [end for end in (token.expires_ms, source.expires_ms) if end is not None]
+    return replace(token, audience=audience, expires_ms=min(ends, default=None))
+
+
+def _by_id(user: UserFacts) -> Target:
+    return Target(user.username, user.id, None)

@@ -1,0 +1,47 @@
+"""Exchange: which scopes, which end and which audience a token may get out of another one.
+
+Pure rules; ``services.exchange`` applies them inside its transaction. Whether there may be such
+a token at all, then and as long as it lives, is ``domain.caller.decide``.
+"""
+
+from __future__ import annotations
+
+from tokensrv.domain.scopes import missing, passed_on
+from tokensrv.errors import Invalid, ScopesNotHeld
+
+DEFAULT_SECONDS = 300
+MAXIMUM_SECONDS = 3600
+
+
+def exchanged_scopes(wanted: tuple[str, ...], effective: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the scopes of the new token: the wanted ones, or all that can be passed on.
+
+    Raises ScopesNotHeld for a wider one, for one that is never passed on, and when nothing is
+    left: a token without scopes is none.
+    """
+    held = passed_on(effective)
+    granted = tuple(dict.fromkeys(wanted)) or held
+    lacking = missing(granted, held) or tuple(
+        scope for scope in granted if scope not in passed_on(granted)
+    )
+    if lacking or not granted:
+        raise ScopesNotHeld(lacking)
+    return granted
+
+
+def exchanged_expiry(now_ms: int, *, wanted_seconds: int | None, source_ms: int | None) -> int:
+    """Return when the new token dies, in milliseconds: a whole second, never after its source.
+
+    A wish beyond the maximum is cut to it. ``source_ms`` None: the source never expires.
+    """
+    seconds = min(DEFAULT_SECONDS if wanted_seconds is None else wanted_seconds, MAXIMUM_SECONDS)
+    ends = (now_ms // 1000 + seconds) * 1000
+    return ends if source_ms is None else min(ends, source_ms)
+
+
+def exchanged_audience(wanted: tuple[str, ...], source: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the clients that the new token is for; raises Invalid for one the source is not."""
+    # An empty audience means everybody, so it is wider than any other.
+    if source and not set(wanted) <= set(source):
+        raise Invalid("audience", "does not have a valid value")
+    return tuple(dict.fromkeys(wanted)) or source
