@@ -1,0 +1,113 @@
+"""Users, tokens, clients and callers as the services make them, in one line each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokensrv import lookup
+from tokensrv.clock import utcnow
+from tokensrv.db import Store
+from tokensrv.domain.caller import Caller, SudoAsk, decide
+from tokensrv.domain.facts import TokenKind
+from tokensrv.domain.secret import Kind, digest, mint, token_digest
+from tokensrv.domain.usernames import target
+from tokensrv.models import Token
+from tokensrv.services import clients, minting, users
+from tokensrv.services.authority import policy
+from tokensrv.services.client_values import ClientValues
+from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.minting import TokenWish
+from tokensrv.services.records import NewClient, NewToken, UserRecord, token_record
+from tokensrv.services.users import NewUser
+
+
+def make_user(store: Store, username: str = "alice", **wanted: Any) -> UserRecord:
+    """Return a new user, made on the command line."""
+    values = {"email": f"{username}@example.org", "name": username.title()} | wanted
+    return users.create(store, COMMAND_LINE, NewUser(username=username, **values))
+
+
+def make_admin(store: Store, username: str = "root", **wanted: Any) -> UserRecord:
+    """Return a new admin, made on the command line."""
+    return make_user(store, username, is_admin=True, **wanted)
+
+
+def make_token(
+    store: Store,
+    user: UserRecord,
+    scopes: tuple[str, ...] = ("api",),
+    *,
+    name: str = "a token",
+    **wanted: Any,
+) -> NewToken:
+    """Return a new token with its secret, made on the command line."""
+    wish = TokenWish(name=name, scopes=scopes, **wanted)
+    return minting.create_for_user(store, COMMAND_LINE, user.id, wish)
+
+
+def make_exchanged(
+    store: Store,
+    source: NewToken,
+    owner: UserRecord,
+    scopes: tuple[str, ...] = ("api",),
+    *,
+    client_id: str = "service",
+    **columns: Any,
+) -> NewToken:
+    """Return a token as an exchange leaves it behind, whether or not it would be granted now.
+
+    It acts as its owner, unless the source is the owner's own: then it is merely narrower.
+    """
+    secret, now = mint(store.settings.prefix, Kind.EXCHANGED), utcnow(store.clock)
+    actor_id = source.record.user_id
+    token = Token(
+        kind=TokenKind.EXCHANGED,
+        user_id=owner.id,
+        digest=digest(secret),
+        name="exchanged",
+        scopes=scopes,
+        created_at=now,
+        updated_at=now,
+        source_id=source.record.id,
+        actor_id=None if actor_id == owner.id else actor_id,
+        exchanged_by=client_id,
+        **columns,
+    )
+    with store.write() as session:
+        session.add(token)
+        session.flush()
+        session.refresh(token)
+        return NewToken(token_record(token, now), secret)
+
+
+def make_client(store: Store, name: str = "service", **wanted: Any) -> NewClient:
+    """Return a new client with its secret, made on the command line."""
+    return clients.create(store, COMMAND_LINE, ClientValues(name=name, **wanted))
+
+
+def caller_of(
+    store: Store, secret: str, *, sudo: str | None = None, reason: str | None = None
+) -> Caller:
+    """Return who calls with this secret, as whom, as the edges find it out."""
+    ask = None if sudo is None else SudoAsk(target(sudo), reason)
+    facts = lookup.build(store).find(
+        digest=token_digest(secret), target=None if ask is None else ask.target
+    )
+    decision = decide(
+        facts.token,
+        facts.owner,
+        ask,
+        facts.target,
+        now_ms=store.clock.now_ms(),
+        policy=policy(store),
+        exchange=facts.exchange,
+    )
+    assert isinstance(decision, Caller), decision
+    return decision
+
+
+def origin_of(
+    store: Store, secret: str, *, sudo: str | None = None, reason: str | None = None
+) -> Origin:
+    """Return the origin of a request that presents this secret."""
+    return Origin(caller_of(store, secret, sudo=sudo, reason=reason), "192.0.2.7", "request-1")

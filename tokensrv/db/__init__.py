@@ -1,0 +1,10 @@
+"""The database: declarative base, column types, engine options and the Store.
+
+``sqlite`` is the only module of tokensrv that names SQLite's driver, ``postgres`` the only one
+that names psycopg. Tables are one floor up, in ``models``.
+"""
+
+from tokensrv.db.base import Base, Moment, Words, db
+from tokensrv.db.store import Store
+
+__all__ = ["Base", "Moment", "Store", "Words", "db"]

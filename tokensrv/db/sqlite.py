@@ -1,0 +1,177 @@
+"""SQLite: its driver, how connections are set up, who reads the hot way.
+
+Hot readers bypass SQLAlchemy: a small stack of connections of this process, never one per
+thread, since the server ends idle threads. Writers queue in ``writers``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from weakref import WeakSet
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import DisconnectionError
+
+from tokensrv.config import Settings
+from tokensrv.errors import StorageUnavailable
+
+try:
+    # Its library is new enough to be free of SQLite's WAL-reset corruption bug (before 3.51.3).
+    import pysqlite3 as _driver
+except ImportError:
+    import sqlite3 as _driver  # The same interface, an older library.
+
+driver: ModuleType = _driver
+
+# The execution option that says how a transaction begins: DEFERRED, IMMEDIATE, None for not at all.
+BEGIN = "tokensrv_begin"
+_FILE = "tokensrv_file"
+
+
+# Device and inode; None: there is no such file.
+FileId = tuple[int, int] | None
+
+
+def engine_options(settings: Settings) -> dict[str, Any]:
+    """Return what SQLAlchemy needs to open the file with our driver and time limit."""
+    return {
+        "module": driver,
+        "pool_size": settings.threads + 4,
+        "max_overflow": 0,
+        "pool_timeout": settings.storage_timeout_seconds,
+        "pool_use_lifo": True,
+        # An error of the database is logged; what was to be stored is not.
+        "hide_parameters": True,
+        "connect_args": {
+            "timeout": settings.storage_timeout_seconds,
+            "check_same_thread": False,
+            # The driver must not begin by itself: `_begin` does, because only it knows how.
+            "isolation_level": None,
+        },
+    }
+
+
+def url(database: Path) -> str:
+    """Return the URL for SQLAlchemy; a file that is not there is an error, never made anew."""
+    return f"sqlite:///{database.as_uri()}?mode=rw&uri=true"
+
+
+def prepare(engine: Engine, database: Path) -> None:
+    """Make every connection of the engine durable, and begin as its execution option says."""
+
+    def connected(connection: Any, record: Any) -> None:
+        record.info[_FILE] = file_id(database)
+        _set_up(connection)
+
+    def checked_out(_connection: Any, record: Any, _proxy: Any) -> None:
+        if record.info[_FILE] != file_id(database):
+            raise DisconnectionError
+
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "checkout", checked_out)
+    event.listen(engine, "begin", _begin)
+
+
+def file_id(database: Path) -> FileId:
+    """Return what tells this file from another at the same path, None when there is none.
+
+    A connection goes on with the file that it opened, even after somebody removed or replaced
+    it: what is written then is lost, and what is read was revoked long ago.
+    """
+    try:
+        found = database.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _set_up(connection: Any) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    mode = connection.get_execution_options().get(BEGIN, "DEFERRED")
+    # SQLAlchemy tells of a beginning in its AUTOCOMMIT mode as well.
+    if mode is not None:
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+class Readers:
+    """Connections for the hot read: last in, first out, and no lock."""
+
+    def __init__(self, database: Path, timeout_seconds: float) -> None:
+        self._database = database
+        self._uri = f"{database.as_uri()}?mode=rw"
+        self._timeout_seconds = timeout_seconds
+        # Each with the file that it opened.
+        self._idle: deque[tuple[FileId, Any]] = deque()
+        _forget_in_children.add(self)
+
+    def reset(self) -> None:
+        """Let go of the parent's connections in a forked child."""
+        # Closing a connection that was opened before the fork would drop the parent's locks.
+        _inherited.extend(self._idle)
+        self._idle = deque()
+
+    def fetch(self, sql: str, parameters: Sequence[Any]) -> list[Any]:
+        """Return all rows of one statement; raises StorageUnavailable.
+
+        Everything is fetched at once: an unfinished cursor would pin its snapshot.
+        """
+        file = file_id(self._database)
+        connection = None
+        try:
+            connection = self._take(file) or self._connect()
+            rows: list[Any] = connection.execute(sql, parameters).fetchall()
+        except driver.Error as error:
+            if connection is not None:
+                connection.close()
+            raise StorageUnavailable from error
+        self._idle.append((file, connection))
+        return rows
+
+    def _take(self, file: FileId) -> Any:
+        """Return an idle connection to this very file, None when there is none."""
+        # Asking whether there is one would be too early: another thread may take it.
+        with suppress(IndexError):
+            while True:
+                opened, connection = self._idle.pop()
+                if opened == file:
+                    return connection
+                connection.close()
+        return None
+
+    def _connect(self) -> Any:
+        connection = driver.connect(
+            self._uri,
+            uri=True,
+            timeout=self._timeout_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute("PRAGMA query_only=ON").close()
+        return connection
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop()[1].close()
+
+
+_forget_in_children: WeakSet[Readers] = WeakSet()
+_inherited: list[Any] = []
+
+
+def _forget() -> None:
+    for holder in tuple(_forget_in_children):
+        holder.reset()
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,77 @@
+"""The append-only event log and its head."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from tokensrv.clock import isoformat
+from tokensrv.db import Base, Moment
+from tokensrv.db.base import Id
+
+
+class Event(Base):
+    """One row of the log. No foreign keys: it outlives everything it speaks of."""
+
+    __tablename__ = "event"
+
+    seq: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    at: Mapped[datetime] = mapped_column(Moment)
+    action: Mapped[str] = mapped_column(String(64))
+    # NULL in both pairs: nobody was signed in (the command line; data.via says so).
+    actor_id: Mapped[int | None] = mapped_column(BigInteger)
+    actor: Mapped[str | None] = mapped_column(String(255))
+    subject_id: Mapped[int | None] = mapped_column(BigInteger)
+    subject: Mapped[str | None] = mapped_column(String(255))
+    # NULL: it concerns no token.
+    token_id: Mapped[int | None] = mapped_column(BigInteger)
+    # NULL: it concerns no client. The public client id, not the row's.
+    client_id: Mapped[str | None] = mapped_column(String(64))
+    # NULL: it did not come over the network.
+    ip: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    # NULL: no reason was given.
+    reason: Mapped[str | None] = mapped_column(Text)
+    data: Mapped[dict[str, Any]] = mapped_column(JSON)
+    prev_hash: Mapped[str] = mapped_column(String(64))
+    hash: Mapped[str] = mapped_column(String(64))
+
+    __table_args__ = (
+        Index("ix_event_actor_id_seq", "actor_id", "seq"),
+        Index("ix_event_subject_id_seq", "subject_id", "seq"),
+        Index("ix_event_action_seq", "action", "seq"),
+    )
+
+    def hashed_values(self) -> list[Any]:
+        """Return the values that the hash covers, in the order of ``domain.chain.COLUMNS``."""
+        return [
+            self.seq,
+            isoformat(self.at),
+            self.action,
+            self.actor_id,
+            self.actor,
+            self.subject_id,
+            self.subject,
+            self.token_id,
+            self.client_id,
+            self.ip,
+            self.request_id,
+            self.reason,
+            self.data,
+            self.prev_hash,
+        ]
+
+
+class EventHead(Base):
+    """The last row of the log. Whoever appends locks this row, so ``seq`` is commit order."""
+
+    __tablename__ = "event_head"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(64))
+
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
