@@ -1,0 +1,145 @@
+"""The event log: who did what as whom, appended in the transaction of what it describes.
+
+Order is total and without gaps: whoever appends locks the head row first and does nothing
+after it but insert, so ``seq`` is commit order. Nothing here ever changes or removes a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session
+
+from tokensrv.clock import Clock, utcnow
+from tokensrv.db import Store
+from tokensrv.domain.caller import Caller
+from tokensrv.domain.chain import row_hash
+from tokensrv.domain.facts import UserFacts
+from tokensrv.domain.secret import masked
+from tokensrv.domain.usernames import target
+from tokensrv.models import Event, EventHead, User
+from tokensrv.services.records import EventRecord, event_record
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a change comes from. ``caller`` None: the command line or a client.
+
+    ``needs`` is the scope that the caller was let in for, None for none in particular.
+    """
+
+    caller: Caller | None = None
+    ip: str | None = None
+    request_id: str | None = None
+    client_id: str | None = None
+    via: str | None = None
+    needs: str | None = None
+
+    @property
+    def actor(self) -> UserFacts | None:
+        """Return who really acts."""
+        return None if self.caller is None else self.caller.actor
+
+    @property
+    def subject(self) -> UserFacts | None:
+        """Return as whom."""
+        return None if self.caller is None else self.caller.subject
+
+    @property
+    def is_admin(self) -> bool:
+        """Return whether this may do what only admins may; the command line may."""
+        return self.caller is None or self.caller.subject.is_admin
+
+
+COMMAND_LINE = Origin(via="cli")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEvent:
+    """What happened; actor and subject are the origin's unless they are given here."""
+
+    action: str
+    token_id: int | None = None
+    client_id: str | None = None
+    actor: UserFacts | None = None
+    subject: UserFacts | None = None
+    reason: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events to list: the last ``limit``, or the first after ``since``."""
+
+    limit: int = 100
+    since: int | None = None
+    actor: str | None = None
+    subject: str | None = None
+    action: str | None = None
+
+
+def append(session: Session, clock: Clock, origin: Origin, events: Sequence[NewEvent]) -> int:
+    """Append events as the last statements of a transaction; returns the last ``seq``."""
+    session.flush()
+    head = session.scalars(select(EventHead).with_for_update()).one()
+    at = utcnow(clock)
+    for new in events:
+        row = _row(head, origin, new)
+        row.at = at
+        row.hash = row_hash(row.hashed_values())
+        head.seq, head.hash = row.seq, row.hash
+        session.add(row)
+    session.flush()
+    return head.seq
+
+
+def _row(head: EventHead, origin: Origin, new: NewEvent) -> Event:
+    actor, subject = new.actor or origin.actor, new.subject or origin.subject
+    reason = origin.caller.reason if origin.caller and new.reason is None else new.reason
+    return Event(
+        seq=head.seq + 1,
+        action=new.action,
+        actor_id=actor.id if actor else None,
+        actor=actor.username if actor else None,
+        subject_id=subject.id if subject else None,
+        subject=subject.username if subject else None,
+        token_id=new.token_id,
+        client_id=new.client_id or origin.client_id,
+        ip=origin.ip,
+        request_id=origin.request_id,
+        # People paste secrets where a name or a reason belongs; the log is for good.
+        reason=masked(reason),
+        data=masked(new.data) | ({"via": origin.via} if origin.via else {}),
+        prev_hash=head.hash,
+    )
+
+
+def list_events(store: Store, wanted: EventFilter) -> list[EventRecord]:
+    """Return events, oldest first: the last ones, or those after ``since``."""
+    query = select(Event)
+    if wanted.since is not None:
+        query = query.where(Event.seq > wanted.since)
+    if wanted.action is not None:
+        query = query.where(Event.action == wanted.action)
+    with store.read() as session:
+        if wanted.actor is not None:
+            query = query.where(_is(session, Event.actor_id, Event.actor, wanted.actor))
+        if wanted.subject is not None:
+            query = query.where(_is(session, Event.subject_id, Event.subject, wanted.subject))
+        if wanted.since is not None:
+            rows = list(session.scalars(query.order_by(Event.seq).limit(wanted.limit)))
+        else:
+            rows = list(session.scalars(query.order_by(Event.seq.desc()).limit(wanted.limit)))
+            rows.reverse()
+        return [event_record(row) for row in rows]
+
+
+def _is(session: Session, by_id: Any, by_name: Any, name: str) -> ColumnElement[bool]:
+    named = target(name)
+    user_id = named.id or session.scalar(select(User.id).where(User.username_key == named.key))
+    # A deleted user is found by the name that he had at the time.
+    condition: ColumnElement[bool] = by_name == name if user_id is None else by_id == user_id
+    return condition

@@ -1,0 +1,170 @@
+"""Minting: how tokens are made, and made anew by rotation.
+
+The rules are ``domain.minting``; here they meet the rows that are locked while they are applied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy.orm import Session
+
+from tokensrv.clock import midnight, today, utcnow
+from tokensrv.db import Store
+from tokensrv.domain import minting, scopes, texts
+from tokensrv.domain.facts import TokenKind
+from tokensrv.domain.secret import Kind, digest, mint
+from tokensrv.errors import Forbidden
+from tokensrv.models import Token, User
+from tokensrv.services.authority import Locked, confirm, refuse_minting, require_admin
+from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.records import NewToken, token_record
+from tokensrv.services.tokens import (
+    DESCRIPTION_LENGTH,
+    NAME_LENGTH,
+    check_audience,
+    shown,
+)
+
+_LETTER = {TokenKind.PERSONAL: Kind.PERSONAL, TokenKind.IMPERSONATION: Kind.IMPERSONATION}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenWish:
+    """The token that somebody wants. ``expires_on`` None: as policy says."""
+
+    name: str
+    scopes: tuple[str, ...]
+    expires_on: date | None = None
+    description: str | None = None
+    audience: tuple[str, ...] = ()
+    kind: TokenKind = TokenKind.PERSONAL
+
+
+def create_for_user(store: Store, origin: Origin, user_id: int, wish: TokenWish) -> NewToken:
+    """Make a token for any user, as an admin or on the command line.
+
+    Raises NotFound (User), Forbidden, Invalid, LifetimeExceeded, ScopesNotHeld, Refused.
+    """
+    refuse_minting(origin)
+    with store.write() as session:
+        locked = confirm(session, store, origin, users=[user_id])
+        require_admin(locked)
+        owner = locked.user(user_id)
+        _check_wish(session, store, wish, owner)
+        # The command line, and a web session that was just confirmed, hold everything.
+        if locked.caller is not None and locked.caller.token is not None:
+            minting.check_held_by_admin(wish.scopes, locked.caller.token.scopes)
+        # Who makes one for himself makes none that outlives the token he holds.
+        cap = own_day(locked) if _is_himself(locked, user_id) else None
+        expires_on = minting.new_expiry(
+            wish.expires_on,
+            today(store.clock),
+            last=last_day(store, cap),
+            is_required=store.settings.require_expiry,
+            cap=cap,
+        )
+        return _create(session, store, origin, owner, wish, expires_on)
+
+
+def create_for_self(store: Store, origin: Origin, wish: TokenWish) -> NewToken:
+    """Make a token for the caller himself, with nothing that his own token does not hold.
+
+    Raises Forbidden, Invalid, LifetimeExceeded, ScopesNotHeld, Refused.
+    """
+    refuse_minting(origin)
+    with store.write() as session:
+        locked = confirm(session, store, origin)
+        caller = locked.caller
+        if caller is None:
+            raise Forbidden
+        owner = locked.user(caller.subject.id)
+        _check_wish(session, store, wish, owner)
+        if caller.token is not None:
+            minting.check_held_by_self(wish.scopes, caller.token.scopes)
+        cap = own_day(locked)
+        expires_on = minting.new_expiry(
+            wish.expires_on,
+            today(store.clock),
+            last=last_day(store, cap),
+            is_required=store.settings.require_expiry,
+            cap=cap,
+        )
+        return _create(session, store, origin, owner, wish, expires_on)
+
+
+def last_day(store: Store, cap: date | None = None) -> date:
+    """Return the last day that a token made today may live to; ``cap``: a day before that."""
+    return minting.last_day(
+        today(store.clock), max_lifetime_days=store.settings.max_lifetime_days, cap=cap
+    )
+
+
+def _check_wish(session: Session, store: Store, wish: TokenWish, owner: User) -> None:
+    texts.check("name", wish.name, NAME_LENGTH)
+    if wish.description is not None:
+        texts.check("description", wish.description, DESCRIPTION_LENGTH, may_be_empty=True)
+    minting.check_scopes(
+        wish.scopes,
+        available=scopes.available(store.settings.extra_scopes),
+        owner_is_admin=owner.is_admin,
+    )
+    check_audience(session, wish.audience)
+
+
+def _create(
+    session: Session,
+    store: Store,
+    origin: Origin,
+    owner: User,
+    wish: TokenWish,
+    expires_on: date | None,
+) -> NewToken:
+    new = add(session, store, user_id=owner.id, wish=wish, expires_on=expires_on)
+    data = {"user_id": owner.id, "kind": new.record.kind, **shown(new.record)}
+    event = NewEvent(action="token.created", token_id=new.record.id, data=data)
+    append(session, store.clock, origin, [event])
+    return new
+
+
+def add(
+    session: Session,
+    store: Store,
+    *,
+    user_id: int,
+    wish: TokenWish,
+    expires_on: date | None = None,
+    previous_id: int | None = None,
+) -> NewToken:
+    """Add a token's row within a transaction; its event is the caller's to append."""
+    now = utcnow(store.clock)
+    secret = mint(store.settings.prefix, _LETTER[wish.kind])
+    token = Token(
+        kind=wish.kind.value,
+        user_id=user_id,
+        digest=digest(secret),
+        name=wish.name,
+        description=wish.description,
+        scopes=tuple(dict.fromkeys(wish.scopes)),
+        audience=tuple(dict.fromkeys(wish.audience)),
+        created_at=now,
+        updated_at=now,
+        expires_at=None if expires_on is None else midnight(expires_on),
+        last_used_ips=(),
+        previous_id=previous_id,
+    )
+    session.add(token)
+    session.flush()
+    return NewToken(token_record(token, now), secret)
+
+
+def own_day(locked: Locked) -> date | None:
+    """Return the day on which the caller's own token dies, None for one without end."""
+    if locked.caller is None or locked.caller.token is None:
+        return None
+    return locked.token(locked.caller.token.id).expires_on
+
+
+def _is_himself(locked: Locked, user_id: int) -> bool:
+    return locked.caller is not None and locked.caller.subject.id == user_id

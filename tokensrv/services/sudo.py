@@ -1,0 +1,151 @@
+"""Sudo: the record of who acted as whom, written before anything is answered.
+
+The decision itself is ``domain.caller.decide``. Here it is made again inside the transaction
+that records it, so that what is recorded was true when it was recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tokensrv.db import Store
+from tokensrv.domain.caller import Caller, Check, Refusal
+from tokensrv.domain.introspection import Judgement, Verdict
+from tokensrv.services.authority import decide_again
+from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.usage import Repeated, Usage
+
+# What somebody wrote is kept, but not a book of it.
+_LONGEST = 255
+
+
+def use(
+    store: Store, caller: Caller, origin: Origin, *, method: str, path: str
+) -> Caller | Refusal:
+    """Record that the actor acts as the subject; durable when this returns the caller.
+
+    Returns the refusal instead when the decision, made again, is a no. Raises
+    StorageUnavailable, and then nothing may be answered.
+    """
+    with store.write() as session:
+        [decision] = decide_again(session, store, [caller])
+        if isinstance(decision, Caller):
+            append(session, store.clock, origin, [_used(decision, method, path)])
+        # As it is now, which may be less than it was a moment ago.
+        return decision
+
+
+def refused(
+    store: Store, usage: Usage, refusal: Refusal, origin: Origin, *, method: str, path: str
+) -> None:
+    """Record a refused sudo: the first per token, check and minute now, the rest counted.
+
+    A sudo that could not even be read is for the log, not for the trail, and a dead credential
+    is no sudo at all. Raises StorageUnavailable.
+    """
+    record(store, usage, [refusal], origin, method=method, path=path)
+
+
+def record(
+    store: Store,
+    usage: Usage,
+    judgements: Sequence[Judgement],
+    origin: Origin,
+    *,
+    method: str,
+    path: str,
+) -> list[Judgement]:
+    """Record every sudo, used or refused, among what a client asked about, in one transaction.
+
+    The first per (token, subject, client) or (token, check) in a minute is written now, the
+    rest is counted. Returns the judgements with the callers as they were found while recording
+    them: where the decision, made again, is a no, its refusal. Raises StorageUnavailable.
+    """
+    found = list(judgements)
+    due, again = _due(usage, found, origin)
+    if not due:
+        return found
+    with store.write() as session:
+        uses = [(at, verdict) for at in due if isinstance(verdict := found[at], Verdict)]
+        decisions = decide_again(session, store, [verdict.caller for _, verdict in uses])
+        for (at, verdict), decision in zip(uses, decisions, strict=True):
+            if isinstance(decision, Refusal):
+                found[at] = decision
+            else:
+                found[at] = replace(verdict, caller=decision)
+        written = [
+            (key, _event(found[at], method, path)) for at in due if (key := _key(found[at], origin))
+        ]
+        if written:
+            append(session, store.clock, origin, [event for _, event in written])
+    for key, event in written:
+        usage.written(key, origin, event)
+    for at, first in again:
+        found[at] = found[first]
+        if (key := _key(found[first], origin)) is not None:
+            usage.is_repeated(key)
+    return found
+
+
+def _due(
+    usage: Usage, judgements: Sequence[Judgement], origin: Origin
+) -> tuple[list[int], list[tuple[int, int]]]:
+    """Return the places of what is to be written, and (place, first place) of what comes again.
+
+    The same token twice in one list is one sudo; what becomes of the first holds for both.
+    """
+    firsts: dict[Repeated, int] = {}
+    again: list[tuple[int, int]] = []
+    for at, judgement in enumerate(judgements):
+        key = _key(judgement, origin)
+        if key is None:
+            continue
+        if key in firsts:
+            again.append((at, firsts[key]))
+        elif not usage.is_repeated(key):
+            firsts[key] = at
+    return list(firsts.values()), again
+
+
+def _key(judgement: Judgement, origin: Origin) -> Repeated | None:
+    """Return what is counted of it within a minute, None for what is not recorded at all."""
+    token_id = judgement.token.id if judgement.token else None
+    if isinstance(judgement, Verdict):
+        caller = judgement.caller
+        if not caller.is_sudo:
+            return None
+        return Repeated("sudo.used", token_id, caller.subject.id, origin.client_id)
+    if not judgement.is_sudo or judgement.check is Check.SUDO:
+        return None
+    return Repeated("sudo.refused", token_id, None, None, judgement.check.value)
+
+
+def _event(judgement: Judgement, method: str, path: str) -> NewEvent:
+    if isinstance(judgement, Verdict):
+        return _used(judgement.caller, method, path)
+    ask = judgement.ask
+    return NewEvent(
+        action="sudo.refused",
+        token_id=judgement.token.id if judgement.token else None,
+        actor=judgement.actor,
+        subject=judgement.target,
+        reason=ask.reason[:_LONGEST] if ask and ask.reason else None,
+        data={
+            "check": judgement.check.value,
+            "method": method,
+            "path": path,
+            "target": ask.target.text[:_LONGEST] if ask else "",
+        },
+    )
+
+
+def _used(caller: Caller, method: str, path: str) -> NewEvent:
+    return NewEvent(
+        action="sudo.used",
+        token_id=caller.token.id if caller.token else None,
+        actor=caller.actor,
+        subject=caller.subject,
+        reason=caller.reason,
+        data={"method": method, "path": path},
+    )

@@ -1,0 +1,218 @@
+"""Usage: what requests leave behind that need not be written before they are answered.
+
+Last-used moments and addresses, and how often a sudo was used or refused again within a minute.
+It is gathered in memory and flushed by one background thread, so that a read never writes. On a
+kill the last minute is lost; at a graceful end it is flushed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from itertools import islice
+from multiprocessing.util import Finalize
+from weakref import WeakSet
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from tokensrv.clock import from_ms, isoformat
+from tokensrv.db import Store
+from tokensrv.errors import StorageUnavailable
+from tokensrv.services import last_used
+from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.last_used import Use
+
+ROWS_A_TRANSACTION = 1_000
+_MINUTE_MS = 60_000
+
+_log = logging.getLogger("tokensrv.usage")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """What is counted instead of written again: the same key within one minute."""
+
+    action: str
+    token_id: int | None
+    subject_id: int | None
+    client_id: str | None
+    check: str | None = None
+
+
+@dataclass(slots=True)
+class _Minute:
+    minute: int
+    origin: Origin
+    event: NewEvent
+    repeated: int = 0
+
+
+class Usage:
+    """The memory of one process, and the thread that empties it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._begin()
+        _forget_in_children.add(self)
+
+    def _begin(self) -> None:
+        self._mutex = threading.Lock()
+        self._flushing = threading.Lock()
+        self._uses: dict[int, Use] = {}
+        self._minutes: dict[Repeated, _Minute] = {}
+        self._ended: list[_Minute] = []
+        self._is_started = False
+        self._stop = threading.Event()
+        self._at_exit: Finalize | None = None
+
+    def forget(self) -> None:
+        """Begin anew, as a forked child must: what was gathered is its parent's to write."""
+        self._begin()
+
+    def used(self, token_id: int, user_id: int, ip: str | None) -> None:
+        """Remember that a token was used now, from this address; what is none is left out."""
+        self._start()
+        now = self._store.clock.now_ms()
+        with self._mutex:
+            known = self._uses.get(token_id)
+            ips = known.ips if known else ()
+            if ip is not None and ip not in ips[-1:] and _is_address(ip):
+                ips = last_used.latest_ips(ips, (ip,))
+            self._uses[token_id] = Use(now, user_id, ips)
+
+    def is_repeated(self, key: Repeated) -> bool:
+        """Return whether ``key`` was already written in this minute, and count it if so."""
+        self._start()
+        with self._mutex:
+            known = self._minutes.get(key)
+            if known is None or known.minute != self._minute():
+                return False
+            known.repeated += 1
+            return True
+
+    def written(self, key: Repeated, origin: Origin, event: NewEvent) -> None:
+        """Remember that ``event`` stands in the log: from now on it is only counted.
+
+        A ``sudo.counted`` event tells at the end of the minute how many more there were. Two
+        requests at once may both find nothing and both write: that is one event too many,
+        never an answer before its event.
+        """
+        with self._mutex:
+            known = self._minutes.get(key)
+            if known is not None:
+                self._ended.append(known)
+            self._minutes[key] = _Minute(self._minute(), origin, event)
+
+    def flush(self) -> None:
+        """Write everything that is due; raises StorageUnavailable and then loses nothing."""
+        with self._flushing:
+            self._flush_minutes(all_of_them=False)
+            self._flush_uses()
+
+    def close(self) -> None:
+        """Write everything, ended minutes or not, and stop the thread."""
+        self._stop.set()
+        if self._at_exit is not None:
+            self._at_exit.cancel()
+        with self._flushing:
+            self._flush_minutes(all_of_them=True)
+            self._flush_uses()
+
+    def _start(self) -> None:
+        if self._is_started:
+            return
+        with self._mutex:
+            is_first, self._is_started = not self._is_started, True
+        if is_first:
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        threading.Thread(target=self._run, name="tokensrv-usage", daemon=True).start()
+        # A worker of the server ends without atexit; this runs in both kinds of process.
+        self._at_exit = Finalize(self, _close_quietly, args=(self,), exitpriority=10)
+
+    def _run(self) -> None:
+        # A little early, so that a use is written at the latest when the setting says so.
+        while not self._stop.wait(self._store.settings.last_used_flush_seconds * 0.9):
+            try:
+                self.flush()
+            except StorageUnavailable:
+                _log.warning("usage.flush_failed")
+            except SQLAlchemyError:
+                # Nothing may end this thread: nobody would notice that it is gone.
+                _log.exception("usage.flush_failed")
+
+    def _minute(self) -> int:
+        return self._store.clock.now_ms() // _MINUTE_MS
+
+    def _flush_minutes(self, *, all_of_them: bool) -> None:
+        minute = self._minute()
+        with self._mutex:
+            over = [k for k, m in self._minutes.items() if all_of_them or m.minute < minute]
+            self._ended += [self._minutes.pop(key) for key in over]
+            ended, self._ended = [m for m in self._ended if m.repeated], []
+        try:
+            while ended:
+                self._write_minutes(ended[:ROWS_A_TRANSACTION])
+                del ended[:ROWS_A_TRANSACTION]
+        except StorageUnavailable:
+            with self._mutex:
+                self._ended += ended
+            raise
+
+    def _write_minutes(self, ended: list[_Minute]) -> None:
+        with self._store.write() as session:
+            for minute in ended:
+                data = minute.event.data | {
+                    "of": minute.event.action,
+                    "count": minute.repeated,
+                    "minute": isoformat(from_ms(minute.minute * _MINUTE_MS)),
+                }
+                counted = replace(minute.event, action="sudo.counted", data=data)
+                append(session, self._store.clock, minute.origin, [counted])
+
+    def _flush_uses(self) -> None:
+        with self._mutex:
+            uses, self._uses = self._uses, {}
+        try:
+            while uses:
+                batch = dict(islice(sorted(uses.items()), ROWS_A_TRANSACTION))
+                with self._store.write() as session:
+                    last_used.write(session, batch)
+                for token_id in batch:
+                    del uses[token_id]
+        except StorageUnavailable:
+            with self._mutex:
+                for token_id, use in uses.items():
+                    self._uses[token_id] = last_used.merged(use, self._uses.get(token_id))
+            raise
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    # What follows it, the name of an interface, may be anything.
+    return "%" not in text
+
+
+def _close_quietly(usage: Usage) -> None:
+    try:
+        usage.close()
+    except StorageUnavailable:
+        _log.warning("usage.lost")
+
+
+_forget_in_children: WeakSet[Usage] = WeakSet()
+
+
+def _forget() -> None:
+    for usage in tuple(_forget_in_children):
+        usage.forget()
+
+
+os.register_at_fork(after_in_child=_forget)
