@@ -1,0 +1,73 @@
+"""OpenAPI: the description of the API at ``/openapi.json``, made from the views' schemas.
+
+flask-smorest would also render every error of the application; here ``http.errors`` does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import flask_smorest
+from flask import Flask
+from werkzeug.routing import BaseConverter
+
+import tokensrv
+from tokensrv.api.schemas.fields import BEYOND_IDS, read_whole
+from tokensrv.api.schemas.problems import Problem
+from tokensrv.db import Store
+
+_SECURITY: Final = {
+    "private_token": {"type": "apiKey", "in": "header", "name": "PRIVATE-TOKEN"},
+    "bearer": {"type": "http", "scheme": "bearer"},
+}
+
+
+class IdConverter(BaseConverter):
+    """An id in a path: ASCII digits alone, and any number of them."""
+
+    regex = "[0-9]+"
+
+    def to_python(self, value: str) -> int:
+        """Return the id; one that no record can have becomes one that none has."""
+        number = read_whole(value)
+        return BEYOND_IDS if number is None else number
+
+
+class TokenIdConverter(BaseConverter):
+    """The id of a token in a path: whatever is no number gets there, and is told so (400).
+
+    All but ``self``, which has routes of its own.
+    """
+
+    part_isolating = True
+    regex = "(?!self$)[^/]+"
+
+
+class _Api(flask_smorest.Api):
+    """flask-smorest without its own opinion about errors."""
+
+    ERROR_SCHEMA = Problem
+    # Every view names its refusals itself.
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        """Leave the application's error handlers alone."""
+
+
+def build(app: Flask) -> Any:
+    """Return the flask-smorest API of an application, without any route but the description."""
+    store: Store = app.extensions["tokensrv"]
+    app.url_map.converters |= {"id": IdConverter, "token_id": TokenIdConverter}
+    app.config.update(
+        API_TITLE="tokensrv",
+        API_VERSION=tokensrv.__version__,
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+    )
+    api = _Api(app, spec_kwargs={"servers": [{"url": store.settings.external_url}]})
+    for converter in (IdConverter, TokenIdConverter):
+        api.register_converter(converter, lambda _: {"type": "integer", "minimum": 0})
+    for name, scheme in _SECURITY.items():
+        api.spec.components.security_scheme(name, scheme)
+    api.spec.options["security"] = [{name: []} for name in _SECURITY]
+    return api

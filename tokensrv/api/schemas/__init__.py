@@ -1,0 +1,1 @@
+"""Schemas: parameters into values, records into GitLab's objects. Nothing else uses marshmallow."""

@@ -1,0 +1,116 @@
+"""Personal access tokens: listed, shown, narrowed, rotated, revoked by id."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from tokensrv.api.blueprint import Blueprint
+from tokensrv.api.pagination import headers
+from tokensrv.api.schemas.fields import read_whole
+from tokensrv.api.schemas.tokens import (
+    ChangeToken,
+    ListTokens,
+    NewTokenObject,
+    RotateToken,
+    TokenListing,
+    TokenObject,
+)
+from tokensrv.errors import Forbidden, NotFound
+from tokensrv.http.answers import (
+    ApiError,
+    bad_request,
+    invalid,
+    not_found,
+    sentence,
+    unauthorized,
+)
+from tokensrv.http.context import caller, origin, store
+from tokensrv.services import rotation, token_lists, tokens, users
+from tokensrv.services.records import NewToken, TokenRecord
+from tokensrv.services.tokens import TokenChanges
+
+bp = Blueprint("tokens", __name__, url_prefix="/api/v4/personal_access_tokens")
+
+
+@bp.verb("GET", "", takes=ListTokens, gives=TokenObject(many=True), fails={404})
+def list_tokens(wanted: TokenListing) -> Any:
+    """List personal access tokens: one's own, or as an admin those of all users."""
+    _check_owner(wanted.filter.user_id)
+    page = token_lists.list_tokens(
+        store(), caller(), wanted.filter, sort=wanted.sort, page=wanted.page
+    )
+    return page.items, headers(page)
+
+
+@bp.verb("GET", "/<token_id:token_id>", gives=TokenObject, fails={404})
+def get_token(token_id: str) -> TokenRecord:
+    """Show a personal access token."""
+    with hidden():
+        return tokens.get(store(), caller(), _id(token_id))
+
+
+@bp.verb("PATCH", "/<token_id:token_id>", takes=ChangeToken, gives=TokenObject, fails={404, 422})
+def change_token(changes: TokenChanges, token_id: str) -> TokenRecord:
+    """Rename or narrow a personal access token."""
+    with hidden():
+        return tokens.change(store(), origin(), _id(token_id), changes)
+
+
+@bp.verb("DELETE", "/<token_id:token_id>", status=204, fails={404})
+def revoke_token(token_id: str) -> None:
+    """Revoke a personal access token."""
+    number = _id(token_id)
+    try:
+        tokens.revoke(store(), origin(), number)
+    except NotFound:
+        raise _not_revoked(number) from None
+    except Forbidden:
+        raise bad_request("Not permitted to revoke") from None
+
+
+@bp.verb(
+    "POST", "/<token_id:token_id>/rotate", takes=RotateToken, gives=NewTokenObject, fails={404, 422}
+)
+def rotate_token(expires_on: date | None, token_id: str) -> NewToken:
+    """Revoke a personal access token and make its successor."""
+    with hidden():
+        return rotation.rotate(store(), origin(), _id(token_id), expires_on=expires_on)
+
+
+def _id(text: str) -> int:
+    number = read_whole(text)
+    if number is None:
+        raise invalid("id is invalid")
+    return number
+
+
+def _check_owner(user_id: int | None) -> None:
+    """Raise ApiError for a user whose tokens the caller may not list, or who does not exist."""
+    subject = caller().subject
+    if user_id is None or user_id == subject.id:
+        return
+    if not subject.is_admin:
+        raise unauthorized()
+    if users.find(store(), str(user_id)) is None:
+        raise not_found()
+
+
+@contextmanager
+def hidden() -> Iterator[None]:
+    """Answer for a token that does not exist for the caller: only admins learn that it is so."""
+    try:
+        yield
+    except NotFound:
+        raise not_found() if caller().subject.is_admin else unauthorized() from None
+
+
+def _not_revoked(token_id: int) -> ApiError:
+    """Return what GitLab answers for a foreign token, and for none at all."""
+    try:
+        tokens.get(store(), None, token_id)
+    except NotFound:
+        return sentence(404, "404 Not found")
+    return bad_request("Not permitted to revoke")
