@@ -1,0 +1,67 @@
+"""Questions: what a client asks about tokens, read from its form or from its JSON.
+
+Pure functions: the tokens themselves and who asks are read elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from tokensrv.domain.introspection import Question
+from tokensrv.http.answers import error
+from tokensrv.http.parse import sudo
+from tokensrv.http.parse.form import Form
+
+
+def read(form: Form, *, sudo_header: str | None, reason_header: str | None) -> Question:
+    """Return what is asked; a sudo counts in the form and in the header alike."""
+    named = [*form.all("sudo"), *_nested(form, "sudo")]
+    reasons = [*form.all("sudo_reason"), *_nested(form, "sudo_reason")]
+    return Question(
+        ask=sudo.read(sudo_header, named, reason_header, reasons),
+        scopes=tuple((form.get("scope") or "").split()),
+        remote_ip=address(form.get("remote_ip")),
+    )
+
+
+def read_members(members: Mapping[str, Any]) -> Question:
+    """Return what the members of a JSON object ask; there, too, a sudo that is no name counts.
+
+    Raises ApiError (400) for scopes or an address that are no text.
+    """
+    return Question(
+        ask=sudo.read(None, _given(members, "sudo"), None, _given(members, "sudo_reason")),
+        scopes=tuple((text(members, "scope") or "").split()),
+        remote_ip=address(text(members, "remote_ip")),
+    )
+
+
+def text(members: Mapping[str, Any], name: str) -> str | None:
+    """Return the text of a member, None when it is not there; raises ApiError (400)."""
+    if name not in members:
+        return None
+    value = members[name]
+    if not isinstance(value, str):
+        raise error(400, f"{name} must be a string")
+    return value
+
+
+def _given(members: Mapping[str, Any], name: str) -> tuple[Any, ...]:
+    return (members[name],) if name in members else ()
+
+
+def _nested(form: Form, name: str) -> list[object]:
+    """Return a value that cannot be read for each ``sudo[]=x``, so that it is not overlooked."""
+    return [{} for written in form.values if written.startswith(f"{name}[")]
+
+
+def address(text: str | None) -> str | None:
+    """Return an IP address in its one spelling, None for whatever is none."""
+    try:
+        found = ip_address(text or "")
+    except ValueError:
+        return None
+    # The zone of an address is free text, and means something on the asking machine only.
+    return None if "%" in str(found) else str(found)

@@ -1,0 +1,31 @@
+"""Signed answers (RFC 9701): an answer of introspection as a JWT for the client that asked.
+
+It owns when an answer is signed and what the JWT says. Keys are ``services.signing_keys``'s.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from werkzeug.datastructures import MIMEAccept
+
+from tokensrv.domain.introspection import Answer
+from tokensrv.services.signing_keys import Signer
+
+MEDIA_TYPE: Final = "application/token-introspection+jwt"
+_TYPE: Final = "token-introspection+jwt"
+_JSON: Final = "application/json"
+
+
+def is_preferred(accept: MIMEAccept) -> bool:
+    """Return whether a signed answer is more welcome than JSON, which is the default."""
+    return accept.quality(MEDIA_TYPE) > accept.quality(_JSON)
+
+
+def sign(answer: Answer, *, signer: Signer, issuer: str, audience: str, now_ms: int) -> str:
+    """Return the answer as a JWT (RFC 9701 §5).
+
+    There is no ``sub`` and no ``exp`` beside it, so that nobody takes it for an access token.
+    """
+    claims = {"iss": issuer, "aud": audience, "iat": now_ms // 1000, "token_introspection": answer}
+    return signer.sign(_TYPE, claims)
