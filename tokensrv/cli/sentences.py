@@ -1,0 +1,53 @@
+"""How a refusal is told to the person who typed the command: one sentence with a way on."""
+
+from __future__ import annotations
+
+from tokensrv.domain.scopes import ADMIN_ONLY, BUILT_IN
+from tokensrv.errors import (
+    AlreadyRevoked,
+    Invalid,
+    LifetimeExceeded,
+    NotFound,
+    NotNarrower,
+    StorageUnavailable,
+    Taken,
+    TokensrvError,
+)
+
+_WAYS_ON = {
+    "audience": "`tokensrv client list` shows the client ids",
+    "client_id": "`tokensrv client list` shows the client ids",
+    "description": "it may have 255 characters",
+    "email": "give an address such as alice@example.com",
+    "expires_at": "it must be a day after today (UTC)",
+    "name": "give 1 to 255 characters",
+    "scopes": (
+        f"choose from {', '.join(BUILT_IN)} and the setting TOKENSRV_EXTRA_SCOPES;"
+        f" {' and '.join(sorted(ADMIN_ONLY))} are for admins alone"
+    ),
+    "username": "it has letters, digits and _ . - and is not a number",
+}
+
+
+def sentence(error: TokensrvError) -> str:
+    """Return what happened and, where it is known, what to do."""
+    parts = [str(error).rstrip("."), _way_on(error)]
+    return "; ".join(part for part in parts if part) + "."
+
+
+def _way_on(error: TokensrvError) -> str:
+    match error:
+        case Invalid():
+            return _WAYS_ON.get(error.field, "")
+        case NotFound():
+            return f"`tokensrv {error.kind.lower()} list` shows what there is"
+        case Taken():
+            return "choose another"
+        case StorageUnavailable():
+            return "`tokensrv config show` names the database"
+        case LifetimeExceeded():
+            return "that day itself is allowed"
+        case AlreadyRevoked() | NotNarrower():
+            return "create a new one with `tokensrv token create`"
+        case _:
+            return ""
