@@ -129,6 +129,16 @@ def test_the_owner_of_hidden_tokens_learns_nothing_of_them(
         assert explained(admin, token=hidden.secret)["active"] is True
 
 
+def test_an_owner_sees_what_he_made_narrower_and_not_what_acts_as_him(
+    user: Api, admin: Api, store: Store, root: UserRecord, alice: UserRecord, token: NewToken
+) -> None:
+    narrower = make_exchanged(store, token, alice, ("read_user",))
+    assert explained(user, token=narrower.secret)["active"] is True
+    acting = make_exchanged(store, make_token(store, root, ("sudo",)), alice)
+    assert user.post(PATH, json={"token": acting.secret}).status_code == 401
+    assert explained(admin, token=acting.secret)["active"] is True
+
+
 def test_is_closed_to_anonymous_callers(anonymous: Api, token: NewToken) -> None:
     assert anonymous.post(PATH, json={"token": token.secret}).status_code == 401
 

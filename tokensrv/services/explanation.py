@@ -13,7 +13,7 @@ from tokensrv.db import Store
 from tokensrv.domain import explanation
 from tokensrv.domain.caller import Caller, SudoAsk
 from tokensrv.domain.explanation import Explanation
-from tokensrv.domain.facts import Facts
+from tokensrv.domain.facts import Facts, TokenKind
 from tokensrv.domain.introspection import Question
 from tokensrv.domain.secret import token_digest
 from tokensrv.errors import Invalid, NotFound
@@ -59,5 +59,10 @@ def _digest(store: Store, token: str | int) -> bytes | None:
 
 
 def _may_see(caller: Caller | None, facts: Facts) -> bool:
-    token = facts.token
-    return token is not None and may_see(caller, user_id=token.user_id, kind=token.kind)
+    token, exchange = facts.token, facts.exchange
+    if token is None:
+        return False
+    # What came out of an exchange without an actor is a narrower token of the owner's own.
+    is_his_own = exchange is not None and not exchange.has_actor
+    kind = TokenKind.PERSONAL if is_his_own else token.kind
+    return may_see(caller, user_id=token.user_id, kind=kind)
