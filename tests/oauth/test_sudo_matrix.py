@@ -19,6 +19,7 @@ from tests.factories import make_admin, make_exchanged, make_user
 from tests.oauth.conftest import World
 from tests.oauth.exchanges import ask, of_token, of_user
 from tokensrv.domain.facts import TokenKind
+from tokensrv.domain.scopes import passed_on
 from tokensrv.oauth.token import ACCESS_TOKEN, GRANT_TYPE
 from tokensrv.services import tokens, user_states
 from tokensrv.services.events import COMMAND_LINE
@@ -116,7 +117,9 @@ def user(world: World, scopes: tuple[str, ...]) -> NewToken:
 
 def exchanged_to_a_user(world: World, scopes: tuple[str, ...]) -> NewToken:
     source = admin(world, ("api", "sudo"))
-    return make_exchanged(world.store, source, world.bob, scopes, reason="ticket 1")
+    # An exchange passes on no sudo, and never nothing at all.
+    held = passed_on(scopes) or ("api",)
+    return make_exchanged(world.store, source, world.bob, held, reason="ticket 1")
 
 
 def exchanged_to_an_admin(world: World, scopes: tuple[str, ...]) -> NewToken:
