@@ -73,3 +73,20 @@ def test_scopes_under_sudo(granted: str, effective: str) -> None:
 @given(SETS)
 def test_nothing_that_mints_or_acts_passes_to_the_subject(granted: tuple[str, ...]) -> None:
     assert not {"sudo", "introspect", "self_rotate"} & set(scopes.under_sudo(granted))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (("api",), ("api",), ("api",)),
+        (("api",), ("read_user",), ("read_user",)),
+        (("read_user",), ("api",), ("read_user",)),
+        (("api", "read_user"), ("read_api",), ("read_user", "read_api")),
+        (("read_repository",), ("read_user",), ()),
+        (("sudo",), ("api",), ()),
+    ],
+)
+def test_common_is_what_both_cover(
+    one: tuple[str, ...], other: tuple[str, ...], both: tuple[str, ...]
+) -> None:
+    assert scopes.common(one, other) == both
