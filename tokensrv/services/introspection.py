@@ -59,8 +59,8 @@ def introspect_many(
 
     Raises StorageUnavailable, and then nothing may be answered.
     """
-    now_ms = store.clock.now_ms()
-    found = [judge(facts, question, now_ms=now_ms, policy=policy(store)) for facts in many]
+    now_ms, rules = store.clock.now_ms(), policy(store)
+    found = [judge(facts, question, now_ms=now_ms, policy=rules) for facts in many]
     if question.ask is not None or any(map(_is_sudo, found)):
         recorded = sudo.record(store, usage, found, origin, method=method, path=path)
         # What was cut since it was read is not told.
