@@ -12,6 +12,8 @@ from typing import Protocol
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+# Linux has one that counts the time in which the machine was suspended.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class Clock(Protocol):
@@ -33,7 +35,8 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Return seconds of a clock that never jumps; only differences mean something."""
-        return time.monotonic()
+        # It goes on while the machine sleeps, as everybody else's time does.
+        return time.clock_gettime(_STEADY)
 
 
 def utcnow(clock: Clock) -> datetime:

@@ -101,11 +101,29 @@ class Settings:
         "A use of a token is written at the latest so many seconds later.",
         values.seconds(0.1, 3600),
     )
+    prune_after_days: int = _setting(
+        0,
+        "Tokens that expired or were revoked more than so many days ago are removed, once an hour;"
+        " 0: never.",
+        values.whole(0, 36500),
+    )
     soft_exp_seconds: int | None = _setting(
         None,
         "For caches of introspection answers that need an end: no `exp` is later than so many"
         " seconds, for which a revoked token may then live on.",
         values.whole(1, 3600),
+    )
+    lease_seconds: float = _setting(
+        2.0,
+        "On PostgreSQL: the longest that a revocation waits for a process that answers from its"
+        " cache and is dead or cut off.",
+        values.seconds(0.2, 60),
+    )
+    cache_entries: int = _setting(
+        100_000,
+        "On PostgreSQL: how many tokens each process keeps in memory; 0: none, every question"
+        " reads the database.",
+        values.whole(0, 10_000_000),
     )
     storage_timeout_seconds: float = _setting(
         2.0,

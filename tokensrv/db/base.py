@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, Dialect, Integer, MetaData, Text
+from sqlalchemy import BigInteger, Dialect, Integer, MetaData, Text, UnaryExpression
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeDecorator
 
 from tokensrv.clock import from_ms, to_ms
@@ -23,6 +25,23 @@ _NAMING = {
 
 # SQLite only gives AUTOINCREMENT to a column that is literally INTEGER.
 Id = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class NullFirst(UnaryExpression[Any]):
+    """A column of an index in which NULL comes before everything, on both engines.
+
+    SQLite sorts so, and no index of it can say it.
+    """
+
+    inherit_cache = True
+
+    def __init__(self, column: Any) -> None:
+        super().__init__(column.expression, modifier=operators.nulls_first_op)
+
+
+@compiles(NullFirst, "sqlite")
+def _without_saying_so(element: Any, compiler: Any, **options: Any) -> str:
+    return str(compiler.process(element.element, **options))
 
 
 class Base(DeclarativeBase):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -65,12 +64,14 @@ def url(database: Path) -> str:
 def prepare(engine: Engine, database: Path) -> None:
     """Make every connection of the engine durable, and begin as its execution option says."""
 
+    path = str(database)
+
     def connected(connection: Any, record: Any) -> None:
-        record.info[_FILE] = file_id(database)
+        record.info[_FILE] = file_id(path)
         _set_up(connection)
 
     def checked_out(_connection: Any, record: Any, _proxy: Any) -> None:
-        if record.info[_FILE] != file_id(database):
+        if record.info[_FILE] != file_id(path):
             raise DisconnectionError
 
     event.listen(engine, "connect", connected)
@@ -78,14 +79,14 @@ def prepare(engine: Engine, database: Path) -> None:
     event.listen(engine, "begin", _begin)
 
 
-def file_id(database: Path) -> FileId:
+def file_id(database: str) -> FileId:
     """Return what tells this file from another at the same path, None when there is none.
 
     A connection goes on with the file that it opened, even after somebody removed or replaced
     it: what is written then is lost, and what is read was revoked long ago.
     """
     try:
-        found = database.stat()
+        found = os.stat(database)  # noqa: PTH116  # a Path would take a third longer, every time
     except OSError:
         return None
     return found.st_dev, found.st_ino
@@ -107,10 +108,10 @@ class Readers:
     """Connections for the hot read: last in, first out, and no lock."""
 
     def __init__(self, database: Path, timeout_seconds: float) -> None:
-        self._database = database
+        self._database = str(database)
         self._uri = f"{database.as_uri()}?mode=rw"
         self._timeout_seconds = timeout_seconds
-        # Each with the file that it opened.
+        # A cursor of each, which costs something to make, with the file that was opened.
         self._idle: deque[tuple[FileId, Any]] = deque()
         _forget_in_children.add(self)
 
@@ -126,27 +127,28 @@ class Readers:
         Everything is fetched at once: an unfinished cursor would pin its snapshot.
         """
         file = file_id(self._database)
-        connection = None
+        cursor = None
         try:
-            connection = self._take(file) or self._connect()
-            rows: list[Any] = connection.execute(sql, parameters).fetchall()
+            cursor = self._take(file) or self._connect()
+            rows: list[Any] = cursor.execute(sql, parameters).fetchall()
         except driver.Error as error:
-            if connection is not None:
-                connection.close()
+            if cursor is not None:
+                cursor.connection.close()
             raise StorageUnavailable from error
-        self._idle.append((file, connection))
+        self._idle.append((file, cursor))
         return rows
 
     def _take(self, file: FileId) -> Any:
-        """Return an idle connection to this very file, None when there is none."""
-        # Asking whether there is one would be too early: another thread may take it.
-        with suppress(IndexError):
+        """Return an idle cursor on this very file, None when there is none."""
+        try:
+            # Asking whether there is one would be too early: another thread may take it.
             while True:
-                opened, connection = self._idle.pop()
+                opened, cursor = self._idle.pop()
                 if opened == file:
-                    return connection
-                connection.close()
-        return None
+                    return cursor
+                cursor.connection.close()
+        except IndexError:
+            return None
 
     def _connect(self) -> Any:
         connection = driver.connect(
@@ -157,12 +159,12 @@ class Readers:
             check_same_thread=False,
         )
         connection.execute("PRAGMA query_only=ON").close()
-        return connection
+        return connection.cursor()
 
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
-            self._idle.pop()[1].close()
+            self._idle.pop()[1].connection.close()
 
 
 _forget_in_children: WeakSet[Readers] = WeakSet()

@@ -1,7 +1,9 @@
 """The hot read: digests in, facts out, one statement.
 
 ``statements`` writes that statement once, from the models; ``sqlite`` runs it on the driver,
-``postgres`` on the primary. Every way to ask about a token goes through here.
+``postgres`` on the primary, whose answers it keeps (``cache``) as long as it may (``lease``).
+``settlement`` is the other side of that: how long a change waits before it is answered. Every
+way to ask about a token goes through here.
 """
 
 from __future__ import annotations
@@ -27,8 +29,12 @@ class Lookup(Protocol):
     ) -> Facts:
         """Return what is known of the client, the token, its owner and the sudo target.
 
-        One statement on one snapshot, nothing cached. Raises StorageUnavailable.
+        All of one snapshot, and no older than what was last answered to have changed. Raises
+        StorageUnavailable.
         """
+
+    def close(self) -> None:
+        """Give back what other processes might wait for; the lookup is not used again."""
 
 
 def build(store: Store) -> Lookup:

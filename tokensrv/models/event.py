@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from tokensrv.clock import isoformat
 from tokensrv.db import Base, Moment
 from tokensrv.db.base import Id
+
+# Where PostgreSQL tells that an event was committed which may change what a cache holds.
+EVENT_CHANNEL: Final = "tokensrv_event"
 
 
 class Event(Base):
@@ -44,25 +46,6 @@ class Event(Base):
         Index("ix_event_subject_id_seq", "subject_id", "seq"),
         Index("ix_event_action_seq", "action", "seq"),
     )
-
-    def hashed_values(self) -> list[Any]:
-        """Return the values that the hash covers, in the order of ``domain.chain.COLUMNS``."""
-        return [
-            self.seq,
-            isoformat(self.at),
-            self.action,
-            self.actor_id,
-            self.actor,
-            self.subject_id,
-            self.subject,
-            self.token_id,
-            self.client_id,
-            self.ip,
-            self.request_id,
-            self.reason,
-            self.data,
-            self.prev_hash,
-        ]
 
 
 class EventHead(Base):

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tokensrv.clock import to_ms
 from tokensrv.db import Base, Moment, Words
-from tokensrv.db.base import Id
+from tokensrv.db.base import Id, NullFirst
 from tokensrv.domain.facts import ExchangeFacts, TokenFacts, TokenKind, UserFacts
+
+
+def _of_present(column: str) -> Index:
+    """Return an index of the rows in which the column is not NULL."""
+    present = text(f"{column} IS NOT NULL")
+    return Index(f"ix_token_{column}", column, sqlite_where=present, postgresql_where=present)
 
 
 class Token(Base):
@@ -56,9 +62,13 @@ class Token(Base):
         CheckConstraint("length(digest) = 32", name="digest"),
         CheckConstraint("scopes <> ''", name="scopes"),
         Index("ix_token_user_id_id", "user_id", "id"),
-        Index("ix_token_previous_id", "previous_id"),
-        Index("ix_token_source_id", "source_id"),
-        Index("ix_token_actor_id", "actor_id"),
+        # What lists are sorted by, one for both directions; more of them stand below.
+        Index("ix_token_created_at_id", "created_at", "id"),
+        Index("ix_token_name_id", "name", "id"),
+        # What few tokens have: the others are not in these, and cost nothing.
+        _of_present("previous_id"),
+        _of_present("source_id"),
+        _of_present("actor_id"),
         {"sqlite_autoincrement": True},
     )
 
@@ -108,3 +118,15 @@ class Token(Base):
     def is_active(self, now: datetime) -> bool:
         """Return whether it is neither revoked nor expired; its owner's state is not looked at."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+# What lists are sorted and tokens are pruned by.
+Index("ix_token_expires_at_id", NullFirst(Token.expires_at), Token.id)
+Index("ix_token_last_used_at_id", NullFirst(Token.last_used_at), Token.id)
+Index(
+    "ix_token_revoked_at_id",
+    NullFirst(Token.revoked_at),
+    Token.id,
+    sqlite_where=Token.revoked_at.is_not(None),
+    postgresql_where=Token.revoked_at.is_not(None),
+)

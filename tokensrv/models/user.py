@@ -49,6 +49,10 @@ class User(Base):
     __table_args__ = (
         CheckConstraint("state IN ('active', 'blocked', 'deactivated', 'banned')", name="state"),
         Index("ix_user_created_by_id", "created_by_id"),
+        # What lists are sorted by, beside the id and the username.
+        Index("ix_user_name_id", "name", "id"),
+        Index("ix_user_created_at_id", "created_at", "id"),
+        Index("ix_user_updated_at_id", "updated_at", "id"),
         # Few rows: what a verb that may take an admin away locks.
         Index(
             "ix_user_is_admin",
