@@ -8,9 +8,10 @@ function's duty (``services.sudo``, ``services.introspection``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from typing import NamedTuple
 
 from tokensrv.domain.facts import ExchangeFacts, TokenFacts, TokenKind, UserFacts, UserState
 from tokensrv.domain.scopes import common, of_owner, under_sudo
@@ -18,6 +19,10 @@ from tokensrv.domain.usernames import Target
 from tokensrv.errors import TokensrvError
 
 REASON_LENGTH = 255
+
+# A member of an enumeration takes longer to look up than to compare with.
+_ACTIVE = UserState.ACTIVE
+_EXCHANGED = TokenKind.EXCHANGED
 
 
 class Check(StrEnum):
@@ -73,16 +78,14 @@ class InvalidSudo:
     """Sudo is present, but its value cannot be read. It is never ignored."""
 
 
-@dataclass(frozen=True, slots=True)
-class SudoPolicy:
+class SudoPolicy(NamedTuple):
     """The instance's settings that the decision depends on."""
 
     admin_targets: bool = False
     reason_required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """Who acts (``actor``), as whom (``subject``), with which effective scopes.
 
     ``token`` None: the credential is a web session. Without sudo actor and subject are equal.
@@ -104,8 +107,7 @@ class Caller:
         return self.is_sudo or (self.token is not None and self.token.kind == TokenKind.EXCHANGED)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """The check that failed, and as much of the facts as it may be answered with."""
 
     check: Check
@@ -154,27 +156,26 @@ def decide(
     # One function on purpose, although it is long: the order is the decision.
     if owner is None or (token is None and not is_session):
         return Refusal(Check.UNKNOWN)
-    refuse = partial(Refusal, token=token, actor=owner)
     # Expired is reported before revoked, as GitLab does.
     if token is not None and token.is_expired(now_ms):
-        return refuse(Check.EXPIRED)
+        return Refusal(Check.EXPIRED, token, owner)
     if token is not None and token.is_revoked:
-        return refuse(Check.REVOKED)
-    if owner.state != UserState.ACTIVE:
-        return refuse(Check.OWNER)
-    is_exchanged = token is not None and token.kind == TokenKind.EXCHANGED
+        return Refusal(Check.REVOKED, token, owner)
+    if owner.state != _ACTIVE:
+        return Refusal(Check.OWNER, token, owner)
+    actor, is_exchanged = owner, token is not None and token.kind == _EXCHANGED
     if token is not None and is_exchanged:
         caller = _exchanged(token, owner, exchange, now_ms, policy)
         if ask is None or isinstance(caller, Refusal):
             return caller
         # Whoever asks for more is the actor, whose name must stand in the record.
-        refuse = partial(refuse, actor=caller.actor)
+        actor = caller.actor
     if ask is None:
         granted = of_owner(token.scopes, is_admin=owner.is_admin) if token else ()
         return Caller(owner, owner, token, granted)
     if isinstance(ask, InvalidSudo):
-        return refuse(Check.SUDO)
-    refuse = partial(refuse, ask=ask, target=target)
+        return Refusal(Check.SUDO, token, actor)
+    refuse = partial(Refusal, token=token, actor=actor, ask=ask, target=target)
     if not client_may_sudo:
         return refuse(Check.CLIENT)
     if not owner.is_admin:
@@ -224,7 +225,7 @@ def _exchanged(
     if bounded is None or again.subject.id != owner.id:
         return refuse()
     scopes = common(token.scopes, again.scopes)
-    return replace(again, token=bounded, scopes=scopes) if scopes else refuse()
+    return again._replace(token=bounded, scopes=scopes) if scopes else refuse()
 
 
 def _bounded(token: TokenFacts, source: TokenFacts) -> TokenFacts | None:
@@ -238,7 +239,7 @@ def _bounded(token: TokenFacts, source: TokenFacts) -> TokenFacts | None:
         if not audience:
             return None
     ends = [end for end in (token.expires_ms, source.expires_ms) if end is not None]
-    return replace(token, audience=audience, expires_ms=min(ends, default=None))
+    return token._replace(audience=audience, expires_ms=min(ends, default=None))
 
 
 def _by_id(user: UserFacts) -> Target:

@@ -35,5 +35,16 @@ def row_hash(values: Sequence[Any]) -> str:
 
     ``at`` is given as ISO 8601 with milliseconds and ``Z``, ``data`` as the object itself.
     """
-    text = json.dumps(list(values), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_json(values).encode()).hexdigest()
+
+
+def middle(values: Sequence[Any]) -> str:
+    """Return the hashed text between ``seq`` and ``prev_hash``, which may not be known yet.
+
+    With them it is ``[seq,middle,"prev_hash"]``, so whoever knows them last can make the hash.
+    """
+    return _json(values[1:-1])[1:-1]
+
+
+def _json(values: Sequence[Any]) -> str:
+    return json.dumps(list(values), ensure_ascii=False, separators=(",", ":"), sort_keys=True)

@@ -1,15 +1,15 @@
 """Facts: what the hot read brings back, as values.
 
 These are the only things that the decisions (``domain.caller``, ``domain.introspection``) are
-made of. Moments are whole milliseconds since the epoch, as they are stored, because this is
-the hottest path of the service.
+made of. Moments are whole milliseconds since the epoch, as they are stored, and the values are
+named tuples, which cost a third of a frozen dataclass to make: this is the hottest path of the
+service.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 
 class UserState(StrEnum):
@@ -29,8 +29,7 @@ class TokenKind(StrEnum):
     EXCHANGED = "exchanged"
 
 
-@dataclass(frozen=True, slots=True)
-class UserFacts:
+class UserFacts(NamedTuple):
     """A user as a decision sees him."""
 
     id: int
@@ -39,8 +38,7 @@ class UserFacts:
     is_admin: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TokenFacts:
+class TokenFacts(NamedTuple):
     """A token as a decision sees it; ``expires_ms`` None: it never expires."""
 
     id: int
@@ -57,8 +55,7 @@ class TokenFacts:
         return self.expires_ms is not None and now_ms >= self.expires_ms
 
 
-@dataclass(frozen=True, slots=True)
-class ExchangeFacts:
+class ExchangeFacts(NamedTuple):
     """Where an exchanged token comes from, and what it stands and falls with.
 
     ``source_owner`` is the actor, or, for a token that was only made narrower, the owner.
@@ -71,8 +68,7 @@ class ExchangeFacts:
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ClientFacts:
+class ClientFacts(NamedTuple):
     """A client as a decision sees it; ``scopes`` None: it may see every scope."""
 
     id: int
@@ -92,8 +88,7 @@ class ClientFacts:
 NAMELESS: Final = ClientFacts(0, "", (), is_disabled=False, scopes=None, allow=())
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """One consistent answer of the lookup; None: there is no such row."""
 
     client: ClientFacts | None = None

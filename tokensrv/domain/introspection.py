@@ -7,8 +7,7 @@ first is ``services.introspection``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from tokensrv.domain.caller import (
     Caller,
@@ -21,17 +20,26 @@ from tokensrv.domain.caller import (
 )
 from tokensrv.domain.facts import NAMELESS, ClientFacts, ExchangeFacts, Facts, TokenFacts
 from tokensrv.domain.scopes import closure, missing
+from tokensrv.domain.usernames import Target
 
 Answer = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What a client asks besides the token: sudo, the scopes it needs, the caller's address."""
 
     ask: SudoAsk | InvalidSudo | None = None
-    scopes: tuple[str, ...] = field(default=())
+    scopes: tuple[str, ...] = ()
     remote_ip: str | None = None
+
+    @property
+    def target(self) -> Target | None:
+        """Return as whom it asks to act, None for a sudo that is not there or names nobody."""
+        return self.ask.target if isinstance(self.ask, SudoAsk) else None
+
+
+# Nothing but the token.
+PLAIN: Final = Question()
 
 
 def inactive() -> Answer:
@@ -57,8 +65,7 @@ def visible_scopes(effective: tuple[str, ...], client: ClientFacts | None) -> tu
     return tuple(scope for scope in client.scopes if scope in held)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What may be told of a token: who calls with it, and the scopes to show."""
 
     caller: Caller
@@ -75,18 +82,18 @@ def judge(facts: Facts, question: Question, *, now_ms: int, policy: SudoPolicy) 
     The reason is for the record and for explanations. No client: asked by somebody who is none,
     to whom no audience and no limit applies.
     """
-    client = facts.client
-    if facts.token is not None and not _are_for(facts.token, facts.exchange, client):
+    client, token, owner, target, exchange = facts
+    if token is not None and not _are_for(token, exchange, client):
         # Not this client's business, so that nothing is recorded about it either.
-        return Refusal(Check.AUDIENCE, facts.token, facts.owner)
+        return Refusal(Check.AUDIENCE, token, owner)
     decision = decide(
-        facts.token,
-        facts.owner,
+        token,
+        owner,
         question.ask,
-        facts.target,
+        target,
         now_ms=now_ms,
         policy=policy,
-        exchange=facts.exchange,
+        exchange=exchange,
         client_may_sudo=client is None or "sudo" in client.allow,
     )
     return decision if isinstance(decision, Refusal) else tell(decision, facts, question)
@@ -121,22 +128,25 @@ def active(
     ``exp`` and ``expires_in`` (seconds) are absent for a token that never expires, unless
     ``soft_exp_seconds`` gives caches one to go by; ``aud`` for one that is for every client.
     """
-    caller, token, exchange = verdict.caller, verdict.token, facts.exchange
+    caller, token, scopes = verdict
+    exchange, subject = facts.exchange, caller.subject
     created, now = token.created_ms // 1000, now_ms // 1000
     exp = _exp(token, now, soft_exp_seconds)
-    answer: Answer = {"active": True, "scope": " ".join(verdict.scopes)}
+    answer: Answer = {"active": True, "scope": " ".join(scopes)}
     if exchange is not None:
         answer["client_id"] = exchange.client_id
     elif facts.client is not None and facts.client is not NAMELESS:
         answer["client_id"] = facts.client.client_id
-    answer["username"] = caller.subject.username
+    answer["username"] = subject.username
     answer["token_type"] = "Bearer"  # noqa: S105  # a type of RFC 6749, no secret
     if exp is not None:
         answer["exp"] = exp
-    answer |= {"iat": created, "nbf": created, "sub": str(caller.subject.id)}
+    answer["iat"] = answer["nbf"] = created
+    answer["sub"] = str(subject.id)
     if token.audience:
         answer["aud"] = list(token.audience)
-    answer |= {"iss": issuer, "jti": str(token.id)}
+    answer["iss"] = issuer
+    answer["jti"] = str(token.id)
     if exp is not None:
         answer["expires_in"] = exp - now
     if caller.is_sudo:
@@ -150,7 +160,8 @@ def active(
 
 
 def _exp(token: TokenFacts, now: int, soft_exp_seconds: int | None) -> int | None:
-    ends = [] if token.expires_ms is None else [token.expires_ms // 1000]
-    if soft_exp_seconds is not None:
-        ends.append(now + soft_exp_seconds)
-    return min(ends, default=None)
+    exp = None if token.expires_ms is None else token.expires_ms // 1000
+    if soft_exp_seconds is None:
+        return exp
+    soft = now + soft_exp_seconds
+    return soft if exp is None else min(exp, soft)

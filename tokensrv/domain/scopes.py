@@ -7,6 +7,7 @@ always the scopes as granted, never the closure.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 _CONTAINS: dict[str, tuple[str, ...]] = {
     "api": (
@@ -48,10 +49,12 @@ def available(extra: Iterable[str] = ()) -> tuple[str, ...]:
 
 def closure(scopes: Iterable[str]) -> frozenset[str]:
     """Return these scopes and all that they contain."""
-    closed = set(scopes)
-    for scope in tuple(closed):
-        closed.update(_CONTAINS.get(scope, ()))
-    return frozenset(closed)
+    return _closed(tuple(scopes))
+
+
+@lru_cache(maxsize=1024)
+def _closed(scopes: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(scopes).union(*(_CONTAINS.get(scope, ()) for scope in scopes))
 
 
 def missing(wanted: Iterable[str], held: Iterable[str]) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ SHAPE = re.compile(r"[a-z0-9]{2,12}[piec]_[0-9A-Za-z]{36}", re.ASCII)
 # Checksum or not: a mistyped secret is still most of one.
 _ANYWHERE = re.compile(r"([a-z0-9]{2,12}[piec]_)[0-9A-Za-z]{36}", re.ASCII)
 _CLIENT_ID_LENGTH = 22
+# Every two letters, so that letters are drawn, and a checksum is written, in half the steps.
+_PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)
 
 
 class Kind(StrEnum):
@@ -32,6 +34,9 @@ class Kind(StrEnum):
     IMPERSONATION = "i"
     EXCHANGED = "e"
     CLIENT = "c"
+
+
+_OF_CLIENTS = Kind.CLIENT.value
 
 
 def mint(prefix: str, kind: Kind) -> str:
@@ -52,12 +57,9 @@ def digest(secret: str) -> bytes:
 
 def checksum(body: str) -> str:
     """Return the 6 base62 letters of the CRC-32 of ``body``, padded with zeros in front."""
-    number = zlib.crc32(body.encode())
-    letters = ""
-    for _ in range(CHECKSUM_LENGTH):
-        number, index = divmod(number, 62)
-        letters = ALPHABET[index] + letters
-    return letters
+    rest, last = divmod(zlib.crc32(body.encode()), len(_PAIRS))
+    first, middle = divmod(rest, len(_PAIRS))
+    return _PAIRS[first] + _PAIRS[middle] + _PAIRS[last]
 
 
 def token_digest(secret: str) -> bytes | None:
@@ -66,7 +68,7 @@ def token_digest(secret: str) -> bytes | None:
     Any prefix counts, so that a changed setting leaves old tokens valid; a client's secret
     is no token's.
     """
-    if not has_shape(secret) or secret[-38] == Kind.CLIENT.value:
+    if secret[-38:-37] == _OF_CLIENTS or not has_shape(secret):
         return None
     return digest(secret)
 
@@ -93,4 +95,5 @@ def masked(value: Any) -> Any:
 
 
 def _random(length: int) -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+    # Both lengths are even, and a pair is drawn as fast as a letter.
+    return "".join(secrets.choice(_PAIRS) for _ in range(length // 2))

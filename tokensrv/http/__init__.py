@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from tokensrv.http import around, context, errors, guard, health, logs
+from tokensrv.http import around, context, errors, guard, health, logs, metrics
 
 
 def init_app(app: Flask) -> None:
@@ -18,6 +18,7 @@ def init_app(app: Flask) -> None:
     logs.configure()
     context.init_app(app)
     around.init_app(app)
+    metrics.init_app(app)
     health.init_app(app)
     guard.init_app(app)
     errors.init_app(app)

@@ -14,7 +14,9 @@ from tokensrv.http import context, logs
 _log = logging.getLogger("tokensrv.http")
 
 # The hottest path, and the ones that are asked all day long by machines.
-_QUIET: Final = frozenset({"/oauth/introspect", "/oauth/introspect/batch", "/healthz", "/readyz"})
+_QUIET: Final = frozenset(
+    {"/oauth/introspect", "/oauth/introspect/batch", "/healthz", "/readyz", "/metrics"}
+)
 # Public keys: the only answers there that may be kept, for as long as the route says.
 _KEPT: Final = "/oauth/jwks"
 

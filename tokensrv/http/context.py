@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from threading import BoundedSemaphore
 from typing import Final, cast
 
 from flask import Flask, current_app, g, request
@@ -19,12 +18,14 @@ from werkzeug.exceptions import LengthRequired, RequestEntityTooLarge
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, InvalidSudo
+from tokensrv.http import wsgi
 from tokensrv.http.answers import unauthorized, unavailable
 from tokensrv.http.parse import origin as parse_origin
 from tokensrv.http.parse import parameters as parse_parameters
 from tokensrv.http.parse.parameters import Parameters
 from tokensrv.lookup import Lookup
 from tokensrv.services.events import Origin
+from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
 
 _log = logging.getLogger("tokensrv.http")
@@ -35,8 +36,7 @@ _PLACE_SECONDS: Final = 0.25
 
 def init_app(app: Flask) -> None:
     """Make room for bodies that are waited for."""
-    threads = cast(Store, app.extensions["tokensrv"]).settings.threads
-    app.extensions["tokensrv_bodies"] = BoundedSemaphore(max(1, threads // 2))
+    wsgi.init_app(app, cast(Store, app.extensions["tokensrv"]).settings.threads)
 
 
 def store() -> Store:
@@ -57,6 +57,11 @@ def lookup() -> Lookup:
 def usage() -> Usage:
     """Return the memory of what was used."""
     return cast(Usage, current_app.extensions["tokensrv_usage"])
+
+
+def metrics() -> Metrics:
+    """Return the counts of this process."""
+    return cast(Metrics, current_app.extensions["tokensrv_metrics"])
 
 
 def caller() -> Caller:
@@ -115,18 +120,14 @@ def body(limit: int) -> bytes:
 
 @contextmanager
 def _waiting_for_a_body() -> Iterator[None]:
-    """Hold one of the few places where a thread waits for a client that may be slow.
-
-    Half of a worker's threads at most wait so; whoever finds no place soon is told to come
-    again, so that stalled bodies cannot stop everything else.
-    """
-    places = cast(BoundedSemaphore, current_app.extensions["tokensrv_bodies"])
-    if not places.acquire(timeout=_PLACE_SECONDS):
+    """Hold a place to wait in; whoever finds none soon is told to come again."""
+    places = wsgi.places(current_app)
+    if not places.take(_PLACE_SECONDS):
         raise unavailable()
     try:
         yield
     finally:
-        places.release()
+        places.give_back()
 
 
 def log_unreadable(ask: object) -> None:

@@ -48,6 +48,7 @@ def _of_http(problem: HTTPException) -> Response:
 
 def _of_error(problem: TokensrvError) -> Response:
     if isinstance(problem, StorageUnavailable):
+        context.metrics().storage_was_unavailable()
         _log.warning("storage.unavailable", extra={"cause": type(problem.__cause__).__name__})
     if isinstance(problem, KeyUnavailable):
         _log.error("key.unavailable", extra={"why": str(problem)})

@@ -147,8 +147,11 @@ def _recorded(decision: Caller | Refusal) -> Caller:
     if isinstance(decision, Caller) and decision.is_sudo:
         decision = sudo_service.use(store, decision, origin, method=method, path=path)
     if isinstance(decision, Refusal):
+        context.metrics().sudo(decision.check.value)
         sudo_service.refused(store, context.usage(), decision, origin, method=method, path=path)
         raise _answer(decision)
+    if decision.is_sudo:
+        context.metrics().sudo("used")
     return decision
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from flask import Blueprint, Flask, current_app, request
 from flask.typing import ResponseReturnValue
@@ -27,17 +27,27 @@ _ALWAYS_OPEN: Final = frozenset({"health.healthz", "health.readyz"})
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What this process knows of the schema; None: it did not look yet."""
+class Seen:
+    """What this process knows of the schema; ``state`` None: it did not look yet."""
 
     state: SchemaState | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Return whether the schema is known to be the one of this code."""
+        return self.state is SchemaState.CURRENT
 
 
 def init_app(app: Flask) -> None:
     """Add the two routes, and close all others while the schema does not fit."""
-    app.extensions[_EXTENSION] = _Seen()
+    app.extensions[_EXTENSION] = Seen()
     app.register_blueprint(bp)
     app.before_request(_require_schema)
+
+
+def seen(app: Flask) -> Seen:
+    """Return what this process knows of the schema."""
+    return cast(Seen, app.extensions[_EXTENSION])
 
 
 @bp.get("/healthz")
@@ -65,14 +75,14 @@ def readyz() -> ResponseReturnValue:
 
 
 def _require_schema() -> None:
-    seen: _Seen = current_app.extensions[_EXTENSION]
+    known = seen(current_app)
     # Once it fits it is not asked for again: `/readyz` would tell if a newer node changed it.
-    if seen.state is SchemaState.CURRENT or request.endpoint in _ALWAYS_OPEN:
+    if known.fits or request.endpoint in _ALWAYS_OPEN:
         return
     found = state(context.store())
     why = ADVICE.get(found)
-    if why is not None and found is not seen.state:
+    if why is not None and found is not known.state:
         _log.error("schema.mismatch", extra={"state": found.value, "why": why})
-    seen.state = found
+    known.state = found
     if why is not None:
         raise SchemaMismatch(why)

@@ -110,6 +110,7 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "about.version": _READ_USERS,
     "about.metadata": _READ_USERS,
     "explanation.explain": replace(_READ, asks_about_sudo=True),
+    "metrics.show": _ADMIN_READ,
 }
 
 # These tell no secret, or authenticate their callers, the clients, themselves.

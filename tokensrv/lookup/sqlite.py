@@ -13,6 +13,7 @@ from tokensrv.db.sqlite import Readers
 from tokensrv.domain.facts import Facts
 from tokensrv.domain.usernames import Target
 from tokensrv.lookup.statements import (
+    USUAL,
     By,
     Shape,
     by,
@@ -41,12 +42,16 @@ class SqliteLookup:
     ) -> Facts:
         """Return the facts of one snapshot; raises StorageUnavailable."""
         named = values(client_id, digest, target)
-        shape = Shape(client_id is not None, by(target))
+        is_usual = target is None and client_id is not None
+        shape = USUAL if is_usual else Shape(client_id is not None, by(target))
         found = self._read(shape, named)
         if needs_exchange(found):
             # Everything is read again, so that it is one snapshot.
             return self._read(shape._replace(with_exchange=True), named)
         return found
+
+    def close(self) -> None:
+        """Do nothing: nobody waits for who reads without a cache."""
 
     def _read(self, shape: Shape, named: dict[str, str | int | bytes | None]) -> Facts:
         chosen = self._prepared[shape]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -69,6 +69,9 @@ _CLIENT_WIDTH, _TOKEN_WIDTH, _USER_WIDTH = 10, 8, 4
 _TOKEN_AT = _CLIENT_WIDTH
 _OWNER_AT = _TOKEN_AT + _TOKEN_WIDTH
 _REST_AT = _OWNER_AT + _USER_WIDTH
+_EXCHANGED = TokenKind.EXCHANGED
+# What nearly every question needs.
+USUAL = Shape(with_client=True)
 
 
 def by(target: Target | None) -> By:
@@ -133,20 +136,22 @@ def facts(row: Sequence[Any] | None, shape: Shape) -> Facts:
     """Return the facts of the row; no row: an unknown client, so nothing is told."""
     if row is None:
         return Facts()
+    # By place, not by name: this is done for every question, and names take twice as long.
+    client = None if row[0] is None else _client_facts(tuple(row[:_CLIENT_WIDTH]))
+    token = None if row[_TOKEN_AT] is None else _token_facts(row, _TOKEN_AT)
+    owner = _user_facts(row, _OWNER_AT)
+    if shape is USUAL:
+        return Facts(client, token, owner)
     has_target = shape.target_by is not By.NOTHING
     exchange_at = _REST_AT + (_USER_WIDTH if has_target else 0)
-    return Facts(
-        client=None if row[0] is None else _client_facts(row),
-        token=None if row[_TOKEN_AT] is None else _token_facts(row, _TOKEN_AT),
-        owner=_user_facts(row, _OWNER_AT),
-        target=_user_facts(row, _REST_AT) if has_target else None,
-        exchange=_exchange_facts(row, exchange_at) if shape.with_exchange else None,
-    )
+    target = _user_facts(row, _REST_AT) if has_target else None
+    exchange = _exchange_facts(row, exchange_at) if shape.with_exchange else None
+    return Facts(client, token, owner, target, exchange)
 
 
 def needs_exchange(found: Facts) -> bool:
     """Return whether the token depends on a source that the hot statement does not read."""
-    return found.token is not None and found.token.kind == TokenKind.EXCHANGED
+    return found.token is not None and found.token.kind == _EXCHANGED
 
 
 def _client(*, with_client: bool) -> list[ColumnElement[Any]]:
@@ -188,30 +193,36 @@ def _exchange() -> list[ColumnElement[Any]]:
     return [Token.actor_id.expression, Token.exchanged_by.expression, Token.reason.expression]
 
 
-def _client_facts(row: Sequence[Any]) -> ClientFacts:
+# Few clients ask, and they ask often. What is remembered is how to read these very columns, so
+# that a changed row is read anew.
+@lru_cache(maxsize=1024)
+def _client_facts(columns: tuple[Any, ...]) -> ClientFacts:
     return ClientFacts(
-        id=row[0],
-        client_id=row[1],
-        secret_digests=tuple(digest for digest in row[2:4] if digest is not None),
-        is_disabled=row[4] is not None,
-        scopes=None if row[5] is None else tuple(row[5].split()),
-        allow=tuple(row[6].split()),
-        auth_methods=tuple(row[7].split()),
-        jwks=row[8],
-        introspection_signed_response_alg=row[9],
+        id=columns[0],
+        client_id=columns[1],
+        secret_digests=tuple(digest for digest in columns[2:4] if digest is not None),
+        is_disabled=columns[4] is not None,
+        scopes=None if columns[5] is None else tuple(columns[5].split()),
+        allow=tuple(columns[6].split()),
+        auth_methods=tuple(columns[7].split()),
+        jwks=columns[8],
+        introspection_signed_response_alg=columns[9],
     )
 
 
 def _token_facts(row: Sequence[Any], at: int) -> TokenFacts:
+    number, kind, user_id, scopes, audience, created_ms, expires_ms, revoked_ms = row[
+        at : at + _TOKEN_WIDTH
+    ]
     return TokenFacts(
-        id=row[at],
-        kind=row[at + 1],
-        user_id=row[at + 2],
-        scopes=tuple(row[at + 3].split()),
-        audience=tuple(row[at + 4].split()),
-        created_ms=row[at + 5],
-        expires_ms=row[at + 6],
-        is_revoked=row[at + 7] is not None,
+        number,
+        kind,
+        user_id,
+        tuple(scopes.split()),
+        tuple(audience.split()),
+        created_ms,
+        expires_ms,
+        revoked_ms is not None,
     )
 
 

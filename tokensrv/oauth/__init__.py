@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from flask import Flask
 
-from tokensrv.oauth import metadata, routes
+from tokensrv.oauth import fastpath, metadata, routes
 
 
 def init_app(app: Flask) -> None:
-    """Add the routes of the edge to the application."""
+    """Add the routes of the edge to the application, and the fast path in front of it."""
     routes.init_app(app)
     metadata.init_app(app)
+    fastpath.init_app(app)

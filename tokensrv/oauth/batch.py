@@ -87,6 +87,7 @@ class BatchIntrospection(TokenEndpoint):
             client.origin,
             method=http_request.method,
             path=http_request.path,
+            metrics=context.metrics(),
         )
         return 200, {"results": answers}, [("X-Accel-Expires", "0")]
 

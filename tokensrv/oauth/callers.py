@@ -112,7 +112,7 @@ def _by_secret(method: str, _query_client: object, request: EndpointRequest) -> 
     if not isinstance(found, ClientCredentials) or found.method != method:
         return None
     client = request.look_up(found.client_id)
-    if client is None or not clients.authenticates(client, found.secrets):
+    if client is None or not clients.authenticates(client, found.digests):
         return None
     return ClientCaller(client)
 
@@ -156,7 +156,7 @@ def _by_introspecting_bearer(_query_client: object, request: FormRequest) -> Tok
     if request.digest == presented:
         raise challenge(401, "invalid_token", "The access token is the one that is asked about.")
     request.look_up_token()
-    request.facts = replace(request.facts, client=NAMELESS)
+    request.facts = request.facts._replace(client=NAMELESS)
     return caller
 
 

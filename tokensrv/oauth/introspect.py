@@ -16,14 +16,14 @@ from flask import request as http_request
 
 from tokensrv.domain.introspection import Answer
 from tokensrv.http import context
-from tokensrv.oauth import signed
+from tokensrv.oauth import plain, signed
 from tokensrv.oauth.callers import CLIENT_METHODS, INTROSPECTING_BEARER, ClientCaller, TokenCaller
 from tokensrv.oauth.server import FormRequest, invalid_request
 from tokensrv.services.introspection import introspect
 from tokensrv.services.signing_keys import signer_for
 
 # Status, body and headers.
-Response = tuple[int, Answer | str, list[tuple[str, str]]]
+Response = tuple[int, bytes | str, list[tuple[str, str]]]
 Asker = ClientCaller | TokenCaller
 
 
@@ -46,6 +46,7 @@ class Introspection(IntrospectionEndpoint):
             client.origin,
             method=http_request.method,
             path=http_request.path,
+            metrics=context.metrics(),
         )
 
     def create_endpoint_response(self, request: OAuth2Request) -> Response:
@@ -55,12 +56,12 @@ class Introspection(IntrospectionEndpoint):
         """
         asked = cast(FormRequest, request)
         client = cast(Asker, self.authenticate_endpoint_client(asked))  # type: ignore[no-untyped-call]  # its stub
-        sign = _signing(client) if signed.is_preferred(http_request.accept_mimetypes) else None
+        is_signed = signed.is_preferred(http_request.headers.get("Accept"))
+        render = _signing(client) if is_signed else plain.body
+        media_type = signed.MEDIA_TYPE if is_signed else plain.MEDIA_TYPE
         answer = self.authenticate_token(asked, client)
-        headers = [("Vary", "Accept"), ("X-Accel-Expires", str(_keep_seconds(answer)))]
-        if sign is None:
-            return 200, answer, headers
-        return 200, sign(answer), [*headers, ("Content-Type", signed.MEDIA_TYPE)]
+        headers = plain.headers(answer, context.settings(), media_type=media_type)
+        return 200, render(answer), headers
 
     def create_introspection_payload(self, token: Answer) -> Answer:
         """Return the answer as it is: expiry and revocation are part of the one decision."""
@@ -80,14 +81,3 @@ def _signing(client: Asker) -> Callable[[Answer], str]:
         audience=asking.client_id,
         now_ms=store.clock.now_ms(),
     )
-
-
-def _keep_seconds(answer: Answer) -> int:
-    """Return for how many seconds a proxy may keep the answer.
-
-    None at all unless the instance gives up, by its setting, that a revocation counts at once;
-    and never an answer whose every use goes on record.
-    """
-    if context.settings().soft_exp_seconds is None or not answer["active"] or "act" in answer:
-        return 0
-    return int(answer["expires_in"])

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
-from tokensrv.domain.introspection import Question
+from tokensrv.domain.introspection import PLAIN, Question
 from tokensrv.http.answers import error
 from tokensrv.http.parse import sudo
 from tokensrv.http.parse.form import Form
 
+# Parameters that are about the token and the client only.
+_ASK_NOTHING: Final = frozenset({"token", "token_type_hint", "client_id", "client_secret"})
+
 
 def read(form: Form, *, sudo_header: str | None, reason_header: str | None) -> Question:
     """Return what is asked; a sudo counts in the form and in the header alike."""
+    if sudo_header is None and form.values.keys() <= _ASK_NOTHING:
+        return PLAIN
     named = [*form.all("sudo"), *_nested(form, "sudo")]
     reasons = [*form.all("sudo_reason"), *_nested(form, "sudo_reason")]
     return Question(

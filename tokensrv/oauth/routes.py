@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from flask import Blueprint, Flask, Response, current_app, jsonify
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
 
-from tokensrv.http import context
+from tokensrv.http import context, wsgi
 from tokensrv.oauth import assertions, callers
 from tokensrv.oauth.batch import BatchIntrospection
 from tokensrv.oauth.introspect import Introspection
@@ -35,7 +35,10 @@ def init_app(app: Flask) -> None:
 
 @bp.post("/introspect")
 def introspect() -> Response:
-    """Answer RFC 7662."""
+    """Answer RFC 7662, as far as the fast path has not."""
+    problem: Exception | None = request.environ.get(wsgi.PROBLEM)
+    if problem is not None:
+        raise problem
     return _answer(Introspection.ENDPOINT_NAME)
 
 

@@ -20,7 +20,6 @@ from authlib.oauth2.rfc6749 import (
 )
 from flask import Response, make_response, request
 
-from tokensrv.domain.caller import SudoAsk
 from tokensrv.domain.facts import ClientFacts, Facts
 from tokensrv.domain.introspection import Question
 from tokensrv.domain.secret import token_digest
@@ -104,8 +103,7 @@ class EndpointRequest(OAuth2Request):
     @property
     def target(self) -> Target | None:
         """Return as whom the question asks to act, None for a sudo that is not there or no name."""
-        ask = self.question.ask
-        return ask.target if isinstance(ask, SudoAsk) else None
+        return self.question.target
 
 
 class FormRequest(EndpointRequest):

@@ -5,9 +5,11 @@ It owns when an answer is signed and what the JWT says. Keys are ``services.sign
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from tokensrv.domain.introspection import Answer
 from tokensrv.services.signing_keys import Signer
@@ -17,9 +19,12 @@ _TYPE: Final = "token-introspection+jwt"
 _JSON: Final = "application/json"
 
 
-def is_preferred(accept: MIMEAccept) -> bool:
-    """Return whether a signed answer is more welcome than JSON, which is the default."""
-    return accept.quality(MEDIA_TYPE) > accept.quality(_JSON)
+# A client says the same every time.
+@lru_cache(maxsize=256)
+def is_preferred(accept: str | None) -> bool:
+    """Return whether this header says that a signed answer is more welcome than JSON."""
+    wanted = parse_accept_header(accept, MIMEAccept)
+    return wanted.quality(MEDIA_TYPE) > wanted.quality(_JSON)
 
 
 def sign(answer: Answer, *, signer: Signer, issuer: str, audience: str, now_ms: int) -> str:

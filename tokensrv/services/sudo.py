@@ -7,7 +7,6 @@ that records it, so that what is recorded was true when it was recorded.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, Check, Refusal
@@ -73,7 +72,7 @@ def record(
             if isinstance(decision, Refusal):
                 found[at] = decision
             else:
-                found[at] = replace(verdict, caller=decision)
+                found[at] = verdict._replace(caller=decision)
         written = [
             (key, _event(found[at], method, path)) for at in due if (key := _key(found[at], origin))
         ]

@@ -7,8 +7,9 @@ parameter given twice is an error (RFC 6749 §3.2). What the parameters mean is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 MAX_BYTES = 64 * 1024
@@ -22,16 +23,14 @@ class FormProblem(StrEnum):
     TOO_LARGE = "too_large"
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
-    """The parameters of a form, each with all its values in their order."""
+class Form(NamedTuple):
+    """The parameters of a form, each with all its values in their order.
+
+    ``repeated`` are the names that were given more than once.
+    """
 
     values: Mapping[str, tuple[str, ...]]
-
-    @property
-    def repeated(self) -> tuple[str, ...]:
-        """Return the names that were given more than once."""
-        return tuple(name for name, values in self.values.items() if len(values) > 1)
+    repeated: tuple[str, ...] = ()
 
     def all(self, name: str) -> tuple[str, ...]:
         """Return every value of a parameter, none when it was not given."""
@@ -39,7 +38,8 @@ class Form:
 
     def get(self, name: str) -> str | None:
         """Return the value of a parameter, None when it was not given."""
-        return next(iter(self.all(name)), None)
+        found = self.values.get(name)
+        return found[0] if found else None
 
 
 def read(content_type: str | None, body: bytes) -> Form | FormProblem:
@@ -51,14 +51,22 @@ def read(content_type: str | None, body: bytes) -> Form | FormProblem:
         return FormProblem.TOO_LARGE
     if body and media_type(content_type) != MEDIA_TYPE:
         return FormProblem.CONTENT_TYPE
+    if body.isascii() and b"%" not in body and b"+" not in body:
+        # Tokens and client ids are never encoded, so that this is the usual form.
+        texts = [field.partition("=") for field in body.decode().split("&") if field]
+        once = {name: (value,) for name, _, value in texts}
+        if len(once) == len(texts):
+            return Form(once)
     values: dict[str, list[str]] = {}
     for name, value in pairs(body):
         values.setdefault(name.decode("utf-8", "replace"), []).append(
             value.decode("utf-8", "replace")
         )
-    return Form({name: tuple(all_of_it) for name, all_of_it in values.items()})
+    repeated = tuple(name for name, several in values.items() if len(several) > 1)
+    return Form({name: tuple(several) for name, several in values.items()}, repeated)
 
 
+@lru_cache(maxsize=64)
 def media_type(content_type: str | None) -> str:
     """Return the media type without its parameters, in lower case, or nothing."""
     return (content_type or "").partition(";")[0].strip().lower()
