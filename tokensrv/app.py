@@ -11,6 +11,10 @@ from tokensrv.clock import Clock, SystemClock
 from tokensrv.config import Settings, load
 from tokensrv.db import Store, db
 from tokensrv.db.store import database_url, engine_options
+from tokensrv.services import cache_metrics
+from tokensrv.services.metrics import Metrics
+from tokensrv.services.node_metrics import NodeMetrics
+from tokensrv.services.pruning import Pruning
 from tokensrv.services.usage import Usage
 
 
@@ -31,8 +35,13 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     with app.app_context():
         store = Store(db.engine, clock or SystemClock(), settings)
     app.extensions["tokensrv"] = store
-    app.extensions["tokensrv_lookup"] = lookup.build(store)
-    app.extensions["tokensrv_usage"] = Usage(store)
+    app.extensions["tokensrv_lookup"] = found = lookup.build(store)
+    app.extensions["tokensrv_pruning"] = pruning = Pruning(store)
+    app.extensions["tokensrv_usage"] = usage = Usage(store, begins=pruning.start)
+    app.extensions["tokensrv_metrics"] = metrics = Metrics()
+    app.extensions["tokensrv_node_metrics"] = NodeMetrics(metrics.registry)
+    metrics.hold("tokensrv_usage_waiting", "Uses that are not written yet.", usage.waiting)
+    cache_metrics.watch(metrics, store, found)
     http.init_app(app)
     api.init_app(app)
     oauth.init_app(app)

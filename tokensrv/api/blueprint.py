@@ -84,8 +84,10 @@ class Blueprint(flask_smorest.Blueprint):
             view: View = _framed(function, status)
             if takes is not None:
                 location = "query" if method == "GET" else "json"
-                is_needed = any(field.required for field in takes().load_fields.values())
-                view = self.arguments(takes, location=location, required=is_needed)(view)
+                # One for all requests: of a class webargs makes a new one each time.
+                schema = takes()
+                is_needed = any(field.required for field in schema.load_fields.values())
+                view = self.arguments(schema, location=location, required=is_needed)(view)
             for code in sorted({*_ALWAYS, *fails}, reverse=True):
                 view = self.alt_response(code, schema=Problem)(view)
             view = self.response(status, gives)(view)

@@ -20,8 +20,7 @@ from tokensrv.domain.texts import is_storable
 from tokensrv.http import context
 from tokensrv.http.answers import invalid
 from tokensrv.http.parse import form
-from tokensrv.services.pages import Page
-from tokensrv.services.user_lists import Key
+from tokensrv.services.pages import Key, Page
 
 _NOT_REPEATED: Final = frozenset({b"private_token", b"access_token", b"bearer_token"})
 _MOMENTS: Final = frozenset({"created_at", "updated_at"})

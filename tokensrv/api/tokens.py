@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from tokensrv.api.blueprint import Blueprint
-from tokensrv.api.pagination import headers
+from tokensrv.api.pagination import headers, keyset_headers, read_cursor
 from tokensrv.api.schemas.fields import read_whole
 from tokensrv.api.schemas.tokens import (
     ChangeToken,
@@ -39,6 +39,8 @@ bp = Blueprint("tokens", __name__, url_prefix="/api/v4/personal_access_tokens")
 def list_tokens(wanted: TokenListing) -> Any:
     """List personal access tokens: one's own, or as an admin those of all users."""
     _check_owner(wanted.filter.user_id)
+    if wanted.is_keyset:
+        return _after(wanted)
     page = token_lists.list_tokens(
         store(), caller(), wanted.filter, sort=wanted.sort, page=wanted.page
     )
@@ -78,6 +80,21 @@ def rotate_token(expires_on: date | None, token_id: str) -> NewToken:
     """Revoke a personal access token and make its successor."""
     with hidden():
         return rotation.rotate(store(), origin(), _id(token_id), expires_on=expires_on)
+
+
+def _after(wanted: TokenListing) -> tuple[Any, dict[str, str]]:
+    order = token_lists.order(wanted.filter, wanted.sort)
+    if not order.has_keys:
+        raise invalid("sort does not have a valid value")
+    found, following = token_lists.list_tokens_after(
+        store(),
+        caller(),
+        wanted.filter,
+        sort=wanted.sort,
+        after=read_cursor(wanted.cursor, order.name),
+        limit=wanted.page.per_page,
+    )
+    return found, keyset_headers(following, wanted.page.per_page)
 
 
 def _id(text: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sqlalchemy import create_engine
 
@@ -33,7 +34,8 @@ def any_store(settings: Settings) -> Iterator[Store]:
 @contextmanager
 def current_store() -> Iterator[Store]:
     """Give the instance's Store; raises ConfigError, StorageUnavailable, SchemaMismatch."""
-    with any_store(load(os.environ)) as store:
+    # A command asks once, and nobody should wait for its lease.
+    with any_store(replace(load(os.environ), cache_entries=0)) as store:
         advice = schema.ADVICE.get(schema.state(store))
         if advice is not None:
             raise SchemaMismatch(advice)

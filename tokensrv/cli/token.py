@@ -22,9 +22,9 @@ from tokensrv.cli.user import get_user
 from tokensrv.db import Store
 from tokensrv.services import minting, rotation, tokens, users
 from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.pages import PageRequest
+from tokensrv.services.pages import Key
 from tokensrv.services.records import NewToken, TokenRecord
-from tokensrv.services.token_lists import TokenFilter, list_tokens
+from tokensrv.services.token_lists import TokenFilter, list_tokens_after
 from tokensrv.services.tokens import KEEP, TokenChanges
 
 _COLUMNS = ("id", "user", "name", "scopes", "state", "expires", "last_used")
@@ -170,12 +170,12 @@ def revoke(*, token_id: int, yes: bool, as_json: bool) -> None:
 
 
 def _all(store: Store, wanted: TokenFilter) -> Iterator[TokenRecord]:
-    page, has_next = 0, True
-    while has_next:
-        page += 1
-        found = list_tokens(store, None, wanted, page=PageRequest(page, _CHUNK))
-        yield from found.items
-        has_next = found.has_next
+    after: Key | None = None
+    while True:
+        found, after = list_tokens_after(store, None, wanted, after=after, limit=_CHUNK)
+        yield from found
+        if after is None:
+            return
 
 
 def _show(store: Store, token: TokenRecord, *, as_json: bool) -> None:

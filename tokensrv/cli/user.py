@@ -17,8 +17,9 @@ from tokensrv.db import Store
 from tokensrv.errors import NotFound
 from tokensrv.services import user_states, users
 from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.pages import Key
 from tokensrv.services.records import UserRecord
-from tokensrv.services.user_lists import Key, UserFilter, list_users_after
+from tokensrv.services.user_lists import UserFilter, list_users_after
 
 _COLUMNS = ("id", "username", "name", "email", "state", "role", "last_activity")
 _CHUNK = 1_000

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from tokensrv.db import Store
@@ -22,6 +22,19 @@ from tokensrv.domain.usernames import Target
 from tokensrv.errors import Forbidden, NotFound, ScopesNotHeld, Stale
 from tokensrv.models import Token, User
 from tokensrv.services.events import Origin
+
+# Every verb begins with these two, so they are put together once and not each time.
+_IS_GIVEN = User.id.in_(bindparam("ids", expanding=True))
+_USERS = select(User).order_by(User.id).with_for_update()
+_GIVEN_USERS = _USERS.where(_IS_GIVEN)
+_GIVEN_TOKENS = (
+    select(Token)
+    .where(Token.id.in_(bindparam("ids", expanding=True)))
+    .order_by(Token.id)
+    .with_for_update()
+    # A verb may have read the token already, to learn its owner: that row was not locked.
+    .execution_options(populate_existing=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +147,19 @@ def _lock_users(
 ) -> dict[int, User]:
     if not ids and not every_admin:
         return {}
-    wanted: ColumnElement[bool] = User.id.in_(ids)
+    others: list[ColumnElement[bool]] = []
     if every_admin:
-        wanted = or_(wanted, User.is_admin & (User.state == UserState.ACTIVE.value))
+        others.append(User.is_admin & (User.state == UserState.ACTIVE.value))
     if made_by is not None:
-        wanted = or_(wanted, User.created_by_id == made_by)
-    rows = session.scalars(select(User).where(wanted).order_by(User.id).with_for_update())
-    return {user.id: user for user in rows}
+        others.append(User.created_by_id == made_by)
+    query = _USERS.where(or_(_IS_GIVEN, *others)) if others else _GIVEN_USERS
+    return {user.id: user for user in session.scalars(query, {"ids": list(ids)})}
 
 
 def _lock_tokens(session: Session, ids: set[int]) -> dict[int, Token]:
     if not ids:
         return {}
-    query = select(Token).where(Token.id.in_(ids)).order_by(Token.id).with_for_update()
-    # A verb may have read the token already, to learn its owner: that row was not locked.
-    rows = session.scalars(query.execution_options(populate_existing=True))
-    return {token.id: token for token in rows}
+    return {token.id: token for token in session.scalars(_GIVEN_TOKENS, {"ids": list(ids)})}
 
 
 def _their_rows(session: Session, callers: Sequence[Caller]) -> tuple[set[int], set[int]]:

@@ -28,7 +28,8 @@ from tokensrv.services.client_values import (
     uses_secret,
 )
 from tokensrv.services.events import NewEvent, Origin, append
-from tokensrv.services.pages import Page, PageRequest, fetch
+from tokensrv.services.freshness import settled
+from tokensrv.services.pages import Order, Page, PageRequest, fetch
 from tokensrv.services.records import ClientRecord, NewClient, client_record
 from tokensrv.services.tokens import KEEP
 
@@ -76,7 +77,7 @@ def change(store: Store, origin: Origin, client_id: str, values: ClientValues) -
     not change a client either. Secrets that no method uses any more are gone.
     """
     refuse_minting(origin)
-    with store.write() as session:
+    with settled(store) as session:
         client = _lock(session, store, origin, client_id)
         before = shown(client_record(client))
         set_values(store, client, values)
@@ -96,7 +97,7 @@ def delete(store: Store, origin: Origin, client_id: str) -> None:
     A token that is meant for it alone is inactive for all others, as before. Raises Forbidden,
     NotFound, Refused.
     """
-    with store.write() as session:
+    with settled(store) as session:
         client = _lock(session, store, origin, client_id)
         session.delete(client)
         _append(session, store, origin, client, "client.deleted", {"name": client.name})
@@ -111,7 +112,7 @@ def list_clients(store: Store) -> list[ClientRecord]:
 def list_page(store: Store, page: PageRequest) -> Page[ClientRecord]:
     """Return one page of the clients, the oldest first."""
     with store.read() as session:
-        return fetch(session, select(Client).order_by(Client.id), page, client_record)
+        return fetch(session, select(Client), Order(Client.id), page, client_record)
 
 
 def get(store: Store, client_id: str) -> ClientRecord:
@@ -136,7 +137,7 @@ def rotate_secret(store: Store, origin: Origin, client_id: str) -> NewClient:
     Raises NotFound, Forbidden, Invalid (it authenticates without one), Refused.
     """
     refuse_minting(origin)
-    with store.write() as session:
+    with settled(store) as session:
         client = _lock(session, store, origin, client_id)
         if not uses_secret(client):
             raise Invalid("auth_methods", "of this client use no secret")
@@ -148,7 +149,7 @@ def rotate_secret(store: Store, origin: Origin, client_id: str) -> NewClient:
 
 
 def _switch(store: Store, origin: Origin, client_id: str, *, is_disabled: bool) -> bool:
-    with store.write() as session:
+    with settled(store) as session:
         client = _lock(session, store, origin, client_id)
         if (client.disabled_at is not None) == is_disabled:
             return False

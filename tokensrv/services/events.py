@@ -16,11 +16,13 @@ from sqlalchemy.orm import Session
 from tokensrv.clock import Clock, utcnow
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller
-from tokensrv.domain.chain import row_hash
 from tokensrv.domain.facts import UserFacts
 from tokensrv.domain.secret import masked
 from tokensrv.domain.usernames import target
-from tokensrv.models import Event, EventHead, User
+from tokensrv.lookup.eviction import is_harmless
+from tokensrv.models import Event, User
+from tokensrv.services.appending import extend
+from tokensrv.services.freshness import LAST_SEQ
 from tokensrv.services.records import EventRecord, event_record
 
 
@@ -83,38 +85,37 @@ class EventFilter:
 
 def append(session: Session, clock: Clock, origin: Origin, events: Sequence[NewEvent]) -> int:
     """Append events as the last statements of a transaction; returns the last ``seq``."""
+    return append_each(session, clock, [(origin, new) for new in events])
+
+
+def append_each(session: Session, clock: Clock, events: Sequence[tuple[Origin, NewEvent]]) -> int:
+    """Append events of several origins, as ``append`` does."""
     session.flush()
-    head = session.scalars(select(EventHead).with_for_update()).one()
     at = utcnow(clock)
-    for new in events:
-        row = _row(head, origin, new)
-        row.at = at
-        row.hash = row_hash(row.hashed_values())
-        head.seq, head.hash = row.seq, row.hash
-        session.add(row)
-    session.flush()
-    return head.seq
+    seq = extend(session, [{"at": at, **_described(origin, new)} for origin, new in events])
+    if not all(is_harmless(new.action) for _, new in events):
+        # Whoever waits for this change needs it after the commit.
+        session.info[LAST_SEQ] = seq
+    return seq
 
 
-def _row(head: EventHead, origin: Origin, new: NewEvent) -> Event:
+def _described(origin: Origin, new: NewEvent) -> dict[str, Any]:
     actor, subject = new.actor or origin.actor, new.subject or origin.subject
     reason = origin.caller.reason if origin.caller and new.reason is None else new.reason
-    return Event(
-        seq=head.seq + 1,
-        action=new.action,
-        actor_id=actor.id if actor else None,
-        actor=actor.username if actor else None,
-        subject_id=subject.id if subject else None,
-        subject=subject.username if subject else None,
-        token_id=new.token_id,
-        client_id=new.client_id or origin.client_id,
-        ip=origin.ip,
-        request_id=origin.request_id,
+    return {
+        "action": new.action,
+        "actor_id": actor.id if actor else None,
+        "actor": actor.username if actor else None,
+        "subject_id": subject.id if subject else None,
+        "subject": subject.username if subject else None,
+        "token_id": new.token_id,
+        "client_id": new.client_id or origin.client_id,
+        "ip": origin.ip,
+        "request_id": origin.request_id,
         # People paste secrets where a name or a reason belongs; the log is for good.
-        reason=masked(reason),
-        data=masked(new.data) | ({"via": origin.via} if origin.via else {}),
-        prev_hash=head.hash,
-    )
+        "reason": masked(reason),
+        "data": masked(new.data) | ({"via": origin.via} if origin.via else {}),
+    }
 
 
 def list_events(store: Store, wanted: EventFilter) -> list[EventRecord]:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
@@ -19,8 +19,7 @@ from tokensrv.models import Token, User
 LAST_IPS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """The last use of a token, and the addresses since the one that was written before."""
 
     at_ms: int
@@ -59,10 +58,10 @@ def latest_ips(known: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
     return tuple(distinct)[-LAST_IPS:]
 
 
-def merged(older: Use, newer: Use | None) -> Use:
+def merged(older: Use | None, newer: Use) -> Use:
     """Return both as one."""
-    if newer is None:
-        return older
+    if older is None:
+        return newer
     at_ms = max(older.at_ms, newer.at_ms)
     return Use(at_ms, newer.user_id, latest_ips(older.ips, newer.ips))
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from tokensrv.clock import midnight, today, utcnow
-from tokensrv.db import Store
+from tokensrv.db import Base, Store
 from tokensrv.domain import minting, scopes, texts
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.secret import Kind, digest, mint
@@ -27,6 +28,8 @@ from tokensrv.services.tokens import (
     shown,
 )
 
+_tokens = Base.metadata.tables[Token.__tablename__]
+_ADD = insert(_tokens).returning(_tokens.c.id)
 _LETTER = {TokenKind.PERSONAL: Kind.PERSONAL, TokenKind.IMPERSONATION: Kind.IMPERSONATION}
 
 
@@ -110,7 +113,8 @@ def _check_wish(session: Session, store: Store, wish: TokenWish, owner: User) ->
         available=scopes.available(store.settings.extra_scopes),
         owner_is_admin=owner.is_admin,
     )
-    check_audience(session, wish.audience)
+    if wish.audience:
+        check_audience(session, wish.audience)
 
 
 def _create(
@@ -140,23 +144,23 @@ def add(
     """Add a token's row within a transaction; its event is the caller's to append."""
     now = utcnow(store.clock)
     secret = mint(store.settings.prefix, _LETTER[wish.kind])
-    token = Token(
-        kind=wish.kind.value,
-        user_id=user_id,
-        digest=digest(secret),
-        name=wish.name,
-        description=wish.description,
-        scopes=tuple(dict.fromkeys(wish.scopes)),
-        audience=tuple(dict.fromkeys(wish.audience)),
-        created_at=now,
-        updated_at=now,
-        expires_at=None if expires_on is None else midnight(expires_on),
-        last_used_ips=(),
-        previous_id=previous_id,
-    )
-    session.add(token)
-    session.flush()
-    return NewToken(token_record(token, now), secret)
+    columns = {
+        "kind": wish.kind.value,
+        "user_id": user_id,
+        "digest": digest(secret),
+        "name": wish.name,
+        "description": wish.description,
+        "scopes": tuple(dict.fromkeys(wish.scopes)),
+        "audience": tuple(dict.fromkeys(wish.audience)),
+        "created_at": now,
+        "updated_at": now,
+        "expires_at": None if expires_on is None else midnight(expires_on),
+        "last_used_ips": (),
+        "previous_id": previous_id,
+    }
+    # The session need not keep track of a row that nobody changes any more.
+    token_id = session.connection().execute(_ADD, columns).scalar_one()
+    return NewToken(token_record(Token(id=token_id, **columns), now), secret)
 
 
 def own_day(locked: Locked) -> date | None:

@@ -19,6 +19,7 @@ from tokensrv.errors import AlreadyRevoked, Forbidden
 from tokensrv.models import Token, User
 from tokensrv.services.authority import Locked, confirm, refuse_minting
 from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.freshness import settled
 from tokensrv.services.minting import TokenWish, add, last_day, own_day
 from tokensrv.services.records import NewToken
 from tokensrv.services.tokens import is_own, lock, visible
@@ -33,7 +34,7 @@ def rotate(
     ScopesNotHeld, Refused.
     """
     refuse_minting(origin)
-    with store.write() as session:
+    with settled(store) as session:
         locked = lock(session, store, origin, token_id)
         old = visible(locked.caller, locked.tokens.get(token_id))
         if old.is_revoked:
@@ -77,7 +78,7 @@ def revoke_descendants(store: Store, origin: Origin, token_id: int, *, began_at:
     request that ``began_at`` a moment when the token was still good is no reuse, it only came
     second: nothing is revoked then.
     """
-    with store.write() as session:
+    with settled(store) as session:
         presented = session.get(Token, token_id)
         if presented is None or presented.revoked_at is None or presented.revoked_at >= began_at:
             return 0

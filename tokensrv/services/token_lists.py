@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, not_, select, true
 
 from tokensrv.clock import midnight, utcnow
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller
 from tokensrv.domain.facts import TokenKind
 from tokensrv.models import Token
-from tokensrv.services.pages import Page, PageRequest, fetch
+from tokensrv.services.pages import Key, Order, Page, PageRequest, fetch, fetch_after
 from tokensrv.services.records import TokenRecord, token_record
 
 SORTS: dict[str, Any] = {
@@ -44,6 +44,8 @@ class TokenFilter:
     expires_before: date | None = None
     expires_after: date | None = None
     search: str = ""
+    # The whole name, letter by letter.
+    name: str | None = None
 
 
 def list_tokens(
@@ -54,19 +56,57 @@ def list_tokens(
     sort: str | None = None,
     page: PageRequest | None = None,
 ) -> Page[TokenRecord]:
-    """Return one page of the tokens that this caller may see.
-
-    ``sort`` is one of ``SORTS`` with ``_asc`` or ``_desc``; anything else is by id.
-    """
+    """Return one page of the tokens that this caller may see, as ``order`` says."""
     now = utcnow(store.clock)
-    query = select(Token).where(*_visible(caller), *_conditions(wanted, now))
     with store.read() as session:
         return fetch(
             session,
-            _sorted(query, sort),
+            _query(caller, wanted, now),
+            order(wanted, sort),
             page or PageRequest(),
             lambda row: token_record(row, now),
         )
+
+
+def list_tokens_after(
+    store: Store,
+    caller: Caller | None,
+    wanted: TokenFilter,
+    *,
+    sort: str | None = None,
+    after: Key | None = None,
+    limit: int,
+) -> tuple[tuple[TokenRecord, ...], Key | None]:
+    """Return up to ``limit`` tokens after a key, and the key of the next ones if there are any."""
+    now = utcnow(store.clock)
+    with store.read() as session:
+        return fetch_after(
+            session,
+            _query(caller, wanted, now),
+            order(wanted, sort),
+            after,
+            limit,
+            lambda row: token_record(row, now),
+        )
+
+
+def order(wanted: TokenFilter, sort: str | None) -> Order:
+    """Return how to list these tokens: ``sort`` is one of ``SORTS`` with ``_asc`` or ``_desc``.
+
+    Anything else is by id.
+    """
+    name, _, direction = (sort or "").rpartition("_")
+    if name in SORTS and direction in {"asc", "desc"}:
+        return Order(Token.id, SORTS[name], is_descending=direction == "desc")
+    if wanted.created_before is None and wanted.created_after is None:
+        return Order(Token.id)
+    # Ids are given in the order of creation. To find the first one of a time that way would mean
+    # to read all before it.
+    return Order(Token.id, Token.created_at)
+
+
+def _query(caller: Caller | None, wanted: TokenFilter, now: datetime) -> Select[Any]:
+    return select(Token).where(*_visible(caller), *_conditions(wanted, now))
 
 
 def _visible(caller: Caller | None) -> list[ColumnElement[bool]]:
@@ -83,11 +123,21 @@ def _conditions(wanted: TokenFilter, now: datetime) -> Iterator[ColumnElement[bo
     if wanted.is_revoked is not None:
         yield _is(Token.revoked_at.is_not(None), wanted.is_revoked)
     if wanted.is_active is not None:
-        lives = or_(Token.expires_at.is_(None), Token.expires_at > now)
+        lives = _lives(wanted, now)
         yield _is(and_(Token.revoked_at.is_(None), lives), wanted.is_active)
+    if wanted.name is not None:
+        yield Token.name == wanted.name
     if wanted.search:
         yield Token.name.icontains(wanted.search, autoescape=True)
     yield from _dates(wanted)
+
+
+def _lives(wanted: TokenFilter, now: datetime) -> ColumnElement[bool]:
+    if wanted.expires_before is not None or wanted.expires_after is not None:
+        # None without an expiry is wanted, and the others are one stretch of the index.
+        return Token.expires_at > now
+    # Most tokens live. Said with "or", SQLite would look all of them up in an index and sort.
+    return (Token.expires_at <= now).is_not(true())
 
 
 def _dates(wanted: TokenFilter) -> Iterator[ColumnElement[bool]]:
@@ -107,13 +157,3 @@ def _dates(wanted: TokenFilter) -> Iterator[ColumnElement[bool]]:
 
 def _is(condition: ColumnElement[bool], wanted: object) -> ColumnElement[bool]:
     return condition if wanted else not_(condition)
-
-
-def _sorted(query: Select[Any], sort: str | None) -> Select[Any]:
-    name, _, direction = (sort or "").rpartition("_")
-    if name not in SORTS or direction not in {"asc", "desc"}:
-        return query.order_by(Token.id)
-    column = SORTS[name]
-    if direction == "asc":
-        return query.order_by(column.asc().nulls_first(), Token.id.asc())
-    return query.order_by(column.desc().nulls_last(), Token.id.desc())

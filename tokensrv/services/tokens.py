@@ -17,13 +17,14 @@ from sqlalchemy.orm import Session
 from tokensrv.clock import midnight, today, utcnow
 from tokensrv.db import Store
 from tokensrv.domain import minting, scopes, texts
-from tokensrv.domain.caller import Caller
+from tokensrv.domain.caller import Caller, Check, Refusal, Refused
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.secret import token_digest
 from tokensrv.errors import AlreadyRevoked, Forbidden, Invalid, NotFound, NotNarrower
 from tokensrv.models import Client, Token
 from tokensrv.services.authority import Locked, confirm, refuse_stale, refuse_sudo
 from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.freshness import settled
 from tokensrv.services.records import TokenRecord, token_record
 
 NAME_LENGTH = 255
@@ -59,7 +60,7 @@ def change(store: Store, origin: Origin, token_id: int, changes: TokenChanges) -
     Refused.
     """
     refuse_sudo(origin)
-    with store.write() as session:
+    with settled(store) as session:
         locked = lock(session, store, origin, token_id)
         token = visible(locked.caller, locked.tokens.get(token_id))
         if token.is_revoked:
@@ -92,7 +93,7 @@ def revoke(
     Raises NotFound (Token), Forbidden (an impersonation token cannot revoke itself), Stale (it
     was changed after ``unmodified_since``), Refused.
     """
-    with store.write() as session:
+    with settled(store) as session:
         locked = lock(session, store, origin, token_id)
         found = locked.tokens.get(token_id)
         # It is asked first, for the owner of such a token cannot even see it.
@@ -121,11 +122,17 @@ def get(store: Store, caller: Caller | None, token_id: int) -> TokenRecord:
 
 
 def get_own(store: Store, caller: Caller) -> TokenRecord:
-    """Return the very token that the caller presented; raises NotFound (Token)."""
+    """Return the very token that the caller presented.
+
+    Raises NotFound (Token) when he presented none, Refused when it is gone meanwhile.
+    """
+    if caller.token is None:
+        raise NotFound("Token")
     with store.read() as session:
-        token = session.get(Token, caller.token.id) if caller.token else None
+        token = session.get(Token, caller.token.id)
         if token is None:
-            raise NotFound("Token")
+            # His account was deleted since he was let in.
+            raise Refused(Refusal(Check.UNKNOWN))
         return token_record(token, utcnow(store.clock))
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
-from itertools import islice
 from multiprocessing.util import Finalize
 from weakref import WeakSet
 
@@ -22,10 +22,11 @@ from tokensrv.clock import from_ms, isoformat
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
 from tokensrv.services import last_used
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.events import NewEvent, Origin, append_each
 from tokensrv.services.last_used import Use
 
-ROWS_A_TRANSACTION = 1_000
+# As long as other writers may have to wait for it: a few milliseconds.
+ROWS_A_TRANSACTION = 250
 _MINUTE_MS = 60_000
 
 _log = logging.getLogger("tokensrv.usage")
@@ -53,8 +54,10 @@ class _Minute:
 class Usage:
     """The memory of one process, and the thread that empties it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, begins: Callable[[], None] | None = None) -> None:
+        """Make it empty; ``begins`` is called at the first use in this process, not before."""
         self._store = store
+        self._begins = begins
         self._begin()
         _forget_in_children.add(self)
 
@@ -62,6 +65,8 @@ class Usage:
         self._mutex = threading.Lock()
         self._flushing = threading.Lock()
         self._uses: dict[int, Use] = {}
+        # What flushes have taken over and not written yet: all of it only after a failure.
+        self._unwritten: dict[int, Use] = {}
         self._minutes: dict[Repeated, _Minute] = {}
         self._ended: list[_Minute] = []
         self._is_started = False
@@ -74,7 +79,8 @@ class Usage:
 
     def used(self, token_id: int, user_id: int, ip: str | None) -> None:
         """Remember that a token was used now, from this address; what is none is left out."""
-        self._start()
+        if not self._is_started:
+            self._start()
         now = self._store.clock.now_ms()
         with self._mutex:
             known = self._uses.get(token_id)
@@ -85,7 +91,8 @@ class Usage:
 
     def is_repeated(self, key: Repeated) -> bool:
         """Return whether ``key`` was already written in this minute, and count it if so."""
-        self._start()
+        if not self._is_started:
+            self._start()
         with self._mutex:
             known = self._minutes.get(key)
             if known is None or known.minute != self._minute():
@@ -106,6 +113,11 @@ class Usage:
                 self._ended.append(known)
             self._minutes[key] = _Minute(self._minute(), origin, event)
 
+    def waiting(self) -> int:
+        """Return how much is gathered and not written yet."""
+        uses = len(self._uses) + len(self._unwritten)
+        return uses + len(self._minutes) + len(self._ended)
+
     def flush(self) -> None:
         """Write everything that is due; raises StorageUnavailable and then loses nothing."""
         with self._flushing:
@@ -122,8 +134,6 @@ class Usage:
             self._flush_uses()
 
     def _start(self) -> None:
-        if self._is_started:
-            return
         with self._mutex:
             is_first, self._is_started = not self._is_started, True
         if is_first:
@@ -133,6 +143,8 @@ class Usage:
         threading.Thread(target=self._run, name="tokensrv-usage", daemon=True).start()
         # A worker of the server ends without atexit; this runs in both kinds of process.
         self._at_exit = Finalize(self, _close_quietly, args=(self,), exitpriority=10)
+        if self._begins is not None:
+            self._begins()
 
     def _run(self) -> None:
         # A little early, so that a use is written at the latest when the setting says so.
@@ -165,30 +177,35 @@ class Usage:
 
     def _write_minutes(self, ended: list[_Minute]) -> None:
         with self._store.write() as session:
-            for minute in ended:
-                data = minute.event.data | {
-                    "of": minute.event.action,
-                    "count": minute.repeated,
-                    "minute": isoformat(from_ms(minute.minute * _MINUTE_MS)),
-                }
-                counted = replace(minute.event, action="sudo.counted", data=data)
-                append(session, self._store.clock, minute.origin, [counted])
+            append_each(session, self._store.clock, [(m.origin, _counted(m)) for m in ended])
 
     def _flush_uses(self) -> None:
         with self._mutex:
-            uses, self._uses = self._uses, {}
-        try:
-            while uses:
-                batch = dict(islice(sorted(uses.items()), ROWS_A_TRANSACTION))
-                with self._store.write() as session:
-                    last_used.write(session, batch)
-                for token_id in batch:
-                    del uses[token_id]
-        except StorageUnavailable:
-            with self._mutex:
-                for token_id, use in uses.items():
-                    self._uses[token_id] = last_used.merged(use, self._uses.get(token_id))
-            raise
+            newer, self._uses = self._uses, {}
+        # Merged here and not where uses are gathered: nobody who answers waits for a flush.
+        for token_id, use in newer.items():
+            self._unwritten[token_id] = last_used.merged(self._unwritten.get(token_id), use)
+        # Neighbours share pages, so that in this order fewer of them are written.
+        token_ids = sorted(self._unwritten)
+        for start in range(0, len(token_ids), ROWS_A_TRANSACTION):
+            batch = token_ids[start : start + ROWS_A_TRANSACTION]
+            # Each waits for its turn anew, behind all who came to write meanwhile.
+            with self._store.write() as session:
+                last_used.write(
+                    session, {token_id: self._unwritten[token_id] for token_id in batch}
+                )
+            for token_id in batch:
+                del self._unwritten[token_id]
+
+
+def _counted(minute: _Minute) -> NewEvent:
+    """Return the event that tells how often something was repeated within its minute."""
+    data = minute.event.data | {
+        "of": minute.event.action,
+        "count": minute.repeated,
+        "minute": isoformat(from_ms(minute.minute * _MINUTE_MS)),
+    }
+    return replace(minute.event, action="sudo.counted", data=data)
 
 
 def _is_address(text: str) -> bool:

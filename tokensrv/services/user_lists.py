@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, false, not_, or_, select
+from sqlalchemy import ColumnElement, and_, false, not_, or_, select
 
 from tokensrv.db import Store
 from tokensrv.domain.facts import UserState
 from tokensrv.domain.usernames import key
 from tokensrv.models import User
-from tokensrv.services.pages import Page, PageRequest, fetch
+from tokensrv.services.pages import Key, Order, Page, PageRequest, fetch, fetch_after
 from tokensrv.services.records import UserRecord, user_record
 
 ORDERS: dict[str, Any] = {
@@ -43,14 +43,6 @@ class UserFilter:
     created_after: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """Where a keyset page begins: after the user with this value and this id."""
-
-    value: Any
-    id: int
-
-
 def list_users(
     store: Store,
     wanted: UserFilter,
@@ -60,11 +52,10 @@ def list_users(
     page: PageRequest | None = None,
 ) -> Page[UserRecord]:
     """Return one page of users, ordered by one of ``ORDERS``."""
-    query = _ordered(
-        select(User).where(*_conditions(wanted)), order_by, is_descending=is_descending
-    )
+    query = select(User).where(*_conditions(wanted))
+    order = Order(User.id, ORDERS[order_by], is_descending=is_descending)
     with store.read() as session:
-        return fetch(session, query, page or PageRequest(), user_record)
+        return fetch(session, query, order, page or PageRequest(), user_record)
 
 
 def list_users_after(
@@ -77,18 +68,10 @@ def list_users_after(
     limit: int,
 ) -> tuple[tuple[UserRecord, ...], Key | None]:
     """Return up to ``limit`` users after a key, and the key of the next ones if there are any."""
-    query = _ordered(
-        select(User).where(*_conditions(wanted)), order_by, is_descending=is_descending
-    )
-    if after is not None:
-        query = query.where(_beyond(ORDERS[order_by], after, is_descending=is_descending))
+    query = select(User).where(*_conditions(wanted))
+    order = Order(User.id, ORDERS[order_by], is_descending=is_descending)
     with store.read() as session:
-        rows = session.scalars(query.limit(limit + 1)).all()
-        shown = rows[:limit]
-        has_next = len(rows) > limit
-        column = ORDERS[order_by].key
-        next_key = Key(getattr(shown[-1], column), shown[-1].id) if has_next else None
-        return tuple(user_record(row) for row in shown), next_key
+        return fetch_after(session, query, order, after, limit, user_record)
 
 
 def users_by_id(store: Store, ids: Collection[int]) -> dict[int, UserRecord]:
@@ -98,21 +81,6 @@ def users_by_id(store: Store, ids: Collection[int]) -> dict[int, UserRecord]:
     with store.read() as session:
         rows = session.scalars(select(User).where(User.id.in_(ids)))
         return {row.id: user_record(row) for row in rows}
-
-
-def _beyond(column: Any, after: Key, *, is_descending: bool) -> ColumnElement[bool]:
-    if is_descending:
-        further, further_id = column < after.value, User.id < after.id
-    else:
-        further, further_id = column > after.value, User.id > after.id
-    return or_(further, and_(column == after.value, further_id))
-
-
-def _ordered(query: Select[Any], order_by: str, *, is_descending: bool) -> Select[Any]:
-    column = ORDERS[order_by]
-    if is_descending:
-        return query.order_by(column.desc(), User.id.desc())
-    return query.order_by(column.asc(), User.id.asc())
 
 
 def _conditions(wanted: UserFilter) -> Iterator[ColumnElement[bool]]:

@@ -17,6 +17,7 @@ from tokensrv.errors import Forbidden
 from tokensrv.models import User
 from tokensrv.services.authority import confirm, require_admin
 from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.freshness import settled
 from tokensrv.services.users import refuse_losing_admin
 
 ACTIVE, BLOCKED = UserState.ACTIVE, UserState.BLOCKED
@@ -127,7 +128,7 @@ def demote(store: Store, origin: Origin, user_id: int) -> bool:
 
 def _move(store: Store, origin: Origin, user_id: int, transition: Transition) -> bool:
     takes_away = transition.state is not ACTIVE
-    with store.write() as session:
+    with settled(store) as session:
         locked = confirm(session, store, origin, users=[user_id], every_admin=takes_away)
         require_admin(locked)
         user = locked.user(user_id)
@@ -143,7 +144,7 @@ def _move(store: Store, origin: Origin, user_id: int, transition: Transition) ->
 
 
 def _set_admin(store: Store, origin: Origin, user_id: int, *, is_admin: bool) -> bool:
-    with store.write() as session:
+    with settled(store) as session:
         locked = confirm(session, store, origin, users=[user_id], every_admin=not is_admin)
         require_admin(locked)
         user = locked.user(user_id)

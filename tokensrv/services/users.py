@@ -17,6 +17,7 @@ from tokensrv.errors import Forbidden, NotFound, Taken
 from tokensrv.models import User
 from tokensrv.services.authority import confirm, refuse_minting, refuse_stale, require_admin
 from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.freshness import settled
 from tokensrv.services.passwords import store_form
 from tokensrv.services.profiles import PROFILE_FLAGS, PROFILE_TEXTS, set_identity, set_profile
 from tokensrv.services.records import UserRecord, user_record
@@ -80,7 +81,7 @@ def change(store: Store, origin: Origin, user_id: int, changes: UserChanges) -> 
     Raises NotFound, Forbidden, InvalidRecord, Taken, Refused.
     """
     password_hash = None if changes.password is None else _hash(origin, changes.password)
-    with store.write() as session:
+    with settled(store) as session:
         demotes = changes.is_admin is False
         locked = confirm(session, store, origin, users=[user_id], every_admin=demotes)
         require_admin(locked)
@@ -110,7 +111,7 @@ def delete(
 
     Raises NotFound, Forbidden, Stale (he was changed after ``unmodified_since``), Refused.
     """
-    with store.write() as session:
+    with settled(store) as session:
         # The database will touch those whom he had made, so that they are locked in their turn.
         locked = confirm(session, store, origin, users=[user_id], every_admin=True, made_by=user_id)
         require_admin(locked)

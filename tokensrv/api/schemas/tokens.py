@@ -46,6 +46,8 @@ class TokenListing:
     filter: TokenFilter
     sort: str | None
     page: PageRequest
+    is_keyset: bool = False
+    cursor: str | None = None
 
 
 class ListTokens(Paged):
@@ -61,13 +63,20 @@ class ListTokens(Paged):
     expires_before = Day()
     expires_after = Day()
     search = Text(validate=SEARCH)
+    # Ours, as are pages by key: GitLab only searches, which reads every name.
+    name = Text(metadata={"description": "The whole name, letter by letter."})
     # Whatever is no order is ignored, as GitLab does.
     sort = Text()
+    pagination = Text(validate=one_of("offset", "legacy", "keyset"))
+    cursor = Text()
 
     @post_load
     def _value(self, data: dict[str, Any], **_: Any) -> TokenListing:
         page, sort = taken_page(data), data.pop("sort", None)
-        return TokenListing(TokenFilter(is_active=_is_active(data), **data), sort, page)
+        is_keyset = data.pop("pagination", None) == "keyset"
+        cursor = data.pop("cursor", None)
+        wanted = TokenFilter(is_active=_is_active(data), **data)
+        return TokenListing(wanted, sort, page, is_keyset, cursor)
 
 
 class ListImpersonationTokens(Paged):
