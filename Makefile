@@ -17,9 +17,11 @@ NODE_READY := $(NODE)/node_modules/.package-lock.json
 PIP_ADVICE := pip could not install. Is the package index reachable? Then run make again.
 NPM_ADVICE := npm could not install. Is its registry reachable? Then run make again.
 
+# What the benchmark needs; one of the tests runs a small part of it.
+BENCH_PACKAGES := wrk:wrk taskset:util-linux
 # The commands and files that the tests need, each with the Debian package that has it.
 SYSTEM_PACKAGES := curl:curl openssl:openssl /usr/sbin/nginx:nginx \
-	/usr/lib/nginx/modules/ngx_http_js_module.so:libnginx-mod-http-js
+	/usr/lib/nginx/modules/ngx_http_js_module.so:libnginx-mod-http-js $(BENCH_PACKAGES)
 
 ifeq ($(filter $(PROFILE),default ci full),)
 $(error PROFILE is "default", "ci" or "full", not "$(PROFILE)")
@@ -30,7 +32,7 @@ export TEST_PROFILE := $(PROFILE)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help serve install test check lint format types floors suite system-packages coverage clean
+.PHONY: help serve install test check lint format types floors suite system-packages bench coverage clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +70,10 @@ suite-%: $(TEST_READY) $(NODE_READY) system-packages ## One of the two: suite-sq
 	COVERAGE_FILE=.coverage.$* $(BIN)/pytest --db $* -n $(JOBS) --dist loadgroup \
 		--cov --cov-report= --cov-fail-under=0 $(ARGS)
 
+bench: $(TEST_READY) ## Measure tokensrv beside others, some 20 minutes. QUICK=1 takes two; SIZES=10_000,10_000_000; ARGS="--folder /srv/bench".
+	@.ci/system-packages $(BENCH_PACKAGES)
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(SIZES),--sizes $(SIZES)) $(ARGS)
+
 coverage: ## What both runs together covered; fails below the limit in setup.cfg.
 	$(BIN)/coverage combine --keep .coverage.sqlite .coverage.postgres
 	$(BIN)/coverage report
@@ -78,7 +84,7 @@ system-packages:
 clean: ## Remove virtual environments, caches and build results, never instance/.
 	rm -rf .venv .venv-* $(NODE)/node_modules build dist *.egg-info htmlcov .coverage .coverage.* .grimp_cache \
 		.hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
-	find tokensrv tests -type d -name __pycache__ -exec rm -rf {} +
+	find tokensrv tests benchmarks -type d -name __pycache__ -exec rm -rf {} +
 
 # Debian's venv without python3-venv fails half way, so what it left behind goes too.
 $(BIN)/python:

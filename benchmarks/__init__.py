@@ -1,0 +1,1 @@
+"""The benchmark: its loads, what they measure, how the numbers are shown."""
