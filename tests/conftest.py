@@ -162,8 +162,12 @@ def instance(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(instance: Path, databases: Databases) -> Settings:
-    """An instance whose database has the current schema and no rows."""
-    return Settings(instance=instance, database_url=databases.migrated(instance))
+    """An instance whose database has the current schema and no rows.
+
+    Nothing is cached: tests may change rows without the event that a cache goes by.
+    """
+    url = databases.migrated(instance)
+    return Settings(instance=instance, database_url=url, cache_entries=0)
 
 
 @pytest.fixture
@@ -179,6 +183,7 @@ def app(settings: Settings, clock: ManualClock) -> Iterator[Flask]:
     yield app
     with suppress(StorageUnavailable):
         app.extensions["tokensrv_usage"].close()
+    app.extensions["tokensrv_lookup"].close()
     app.extensions["tokensrv"].close()
 
 

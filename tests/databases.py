@@ -175,6 +175,7 @@ def _empty(url: str) -> None:
         )
         connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
         connection.execute("INSERT INTO event_head (id, seq, hash) VALUES (1, 0, %s)", [FIRST_HASH])
+        connection.execute("INSERT INTO cache_server (id) VALUES (1)")
 
 
 def _name(url: str) -> str:

@@ -111,6 +111,7 @@ def test_the_sqlite_file(url: str, path: Path | None) -> None:
         ("TOKENSRV_REQUIRE_EXPIRY", "maybe"),
         ("TOKENSRV_MAX_LIFETIME_DAYS", "0"),
         ("TOKENSRV_MAX_LIFETIME_DAYS", "36501"),
+        ("TOKENSRV_PRUNE_AFTER_DAYS", "36501"),
         ("TOKENSRV_MAX_LIFETIME_DAYS", "٣"),
         ("TOKENSRV_THREADS", "-1"),
         ("TOKENSRV_THREADS", "four"),

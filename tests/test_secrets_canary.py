@@ -169,6 +169,8 @@ def test_no_secret_is_in_any_sink(
     _put_secrets_where_none_belongs(canaries)
     _use_oauth(canaries)
     _break(canaries, monkeypatch)
+    shown = canaries.send("GET", "/metrics", headers={"PRIVATE-TOKEN": canaries.admin})
+    assert shown.status_code == 200
     written = capfd.readouterr()
     sinks = {
         "log": loud.text,

@@ -169,3 +169,67 @@ class TestList:
     @pytest.mark.parametrize("text", ["false", "False", "0", "f", "off"])
     def test_reads_every_way_to_write_false(self, admin: Api, text: str) -> None:
         assert ids(admin.get(f"{TOKENS}?revoked={text}")) == [1]
+
+
+class TestExactName:
+    def test_finds_it_letter_by_letter(self, user: Api, store: Store, alice: UserRecord) -> None:
+        found = [make_token(store, alice, name="ci").record.id for _ in range(2)]
+        for other in ("CI", "ci ", "c%", "ci-1"):
+            make_token(store, alice, name=other)
+        assert ids(user.get(f"{TOKENS}?name=ci")) == found
+        assert ids(user.get(f"{TOKENS}?name=c%25"))[0] > found[1]
+
+    def test_finds_no_name_that_nobody_can_give(self, user: Api) -> None:
+        assert user.get(f"{TOKENS}?name=").json == []
+        assert user.get(f"{TOKENS}?name={'x' * 300}").json == []
+
+    def test_shows_nobody_more_than_he_may_see(
+        self, user: Api, store: Store, root: UserRecord
+    ) -> None:
+        make_token(store, root, name="ci")
+        assert user.get(f"{TOKENS}?name=ci").json == []
+
+
+class TestKeyset:
+    @pytest.mark.parametrize(
+        ("query", "is_reversed"),
+        [
+            ("", False),
+            ("sort=nothing", False),
+            ("created_after=2020-01-01", False),
+            ("sort=created_asc", False),
+            ("sort=created_desc", True),
+            ("sort=name_asc", False),
+            ("sort=name_desc", True),
+        ],
+    )
+    def test_holds_everything_once(
+        self, user: Api, store: Store, alice: UserRecord, query: str, is_reversed: bool
+    ) -> None:
+        own = [make_token(store, alice, name="same").record.id for _ in range(4)]
+        path: str | None = f"{TOKENS}?pagination=keyset&per_page=2&search=same&{query}"
+        seen: list[int] = []
+        while path is not None:
+            page = user.get(path)
+            assert "X-Page" not in page.headers
+            seen += ids(page)
+            link = page.headers.get("Link")
+            path = link and link.partition(">")[0].partition("/api/v4")[2]
+        assert seen == (own[::-1] if is_reversed else own)
+
+    @pytest.mark.parametrize("sort", ["expires_asc", "last_used_desc"])
+    def test_is_refused_where_a_token_may_have_no_place_in_the_order(
+        self, user: Api, sort: str
+    ) -> None:
+        answer = user.get(f"{TOKENS}?pagination=keyset&sort={sort}")
+        assert answer.status_code == 400
+        assert answer.json == {"error": "sort does not have a valid value"}
+
+    @pytest.mark.parametrize("cursor", ["", "x", "W10=", "WyJhIiwxXQ=="])
+    def test_refuses_what_is_no_cursor(self, user: Api, cursor: str) -> None:
+        answer = user.get(f"{TOKENS}?pagination=keyset&cursor={cursor}")
+        assert (answer.status_code, answer.json) == (400, {"error": "cursor is invalid"})
+
+    def test_asks_for_what_there_is(self, user: Api) -> None:
+        answer = user.get(f"{TOKENS}?pagination=sideways")
+        assert answer.json == {"error": "pagination does not have a valid value"}

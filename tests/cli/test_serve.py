@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import multiprocessing
-import os
 import signal
 import socket
+import stat
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,12 @@ from click.testing import CliRunner, Result
 
 from tests.factories import make_user
 from tests.processes import environment
-from tokensrv.cli import main, serve
-from tokensrv.config import Settings
+from tests.tls import Tls, make_certificate, private_key
+from tokensrv.cli import main
+from tokensrv.cli.serve import server as serve_server
+from tokensrv.cli.serve import worker as serve_worker
+from tokensrv.cli.serve.worker import load_worker
+from tokensrv.config import FILE_NAME, Settings
 from tokensrv.db import Store, sqlite
 
 # The tests run in processes with several threads; `tokensrv serve` has one when it forks.
@@ -35,22 +40,31 @@ class RecordedGranian:
         RecordedGranian.last = self
         self.target = target
         self.options = options
-        self.external_url: str | None = None
+        self.hooks: list[Callable[[], None]] = []
 
     def on_startup(self, hook: Callable[[], None]) -> None:
-        self.started = hook
+        self.hooks.append(hook)
 
-    def serve(self, *, target_loader: Callable[[str], Any]) -> None:
+    def serve(self, *, target_loader: Any) -> None:
         self.loader = target_loader
-        self.external_url = os.environ.get("TOKENSRV_EXTERNAL_URL")
-        self.started()
+        self.metrics_existed = target_loader.keywords["metrics"].is_dir()
+        for hook in self.hooks:
+            hook()
+
+    @property
+    def url(self) -> str:
+        """Return what the workers are told about where they listen."""
+        return str(self.loader.keywords["url"])
 
 
 @pytest.fixture(autouse=True)
-def _granian(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "Granian", RecordedGranian)
-    # What `serve` puts there for its workers must not outlive the test.
-    monkeypatch.setenv("TOKENSRV_EXTERNAL_URL", "")
+def _granian(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(serve_server, "Granian", RecordedGranian)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -66,6 +80,11 @@ def run(runner: CliRunner, port: int) -> Callable[..., Result]:
         return runner.invoke(main, ["serve", "--port", str(port), *arguments], env=variables)
 
     return run
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Tls:
+    return make_certificate(tmp_path)
 
 
 Run = Callable[..., Result]
@@ -89,7 +108,15 @@ def test_granian_is_told_its_limits(run: Run, store: Store, port: int) -> None:
     assert options["blocking_threads"] == store.settings.threads
     assert options["respawn_failed_workers"] is True
     assert options["http1_settings"].max_buffer_size == 16_384
-    assert RecordedGranian.last.loader is serve.load_worker
+    assert RecordedGranian.last.loader.func is load_worker
+    assert "ssl_cert" not in options
+
+
+def test_the_folder_of_the_metrics_lives_as_long_as_the_server(run: Run, store: Store) -> None:
+    make_user(store)
+    assert run().exit_code == 0
+    assert RecordedGranian.last.metrics_existed
+    assert not RecordedGranian.last.loader.keywords["metrics"].exists()
 
 
 @pytest.mark.parametrize(
@@ -107,14 +134,108 @@ def test_workers_learn_the_url_from_host_and_port(
 ) -> None:
     make_user(store)
     assert run("--host", host).exit_code == 0
-    assert RecordedGranian.last.external_url == url.format(port=port)
+    assert RecordedGranian.last.url == url.format(port=port)
 
 
-def test_a_given_external_url_is_left_alone(run: Run, store: Store) -> None:
+def test_with_a_certificate_the_url_is_https(run: Run, store: Store, port: int, tls: Tls) -> None:
     make_user(store)
-    # The default, but given: it is not the same as none.
-    assert run(TOKENSRV_EXTERNAL_URL="http://127.0.0.1:8000").exit_code == 0
-    assert RecordedGranian.last.external_url == "http://127.0.0.1:8000"
+    done = run("--tls-certificate", str(tls.certificate), "--tls-key", str(tls.key))
+    assert done.stderr == f"tokensrv listens at https://127.0.0.1:{port}; Ctrl+C stops it.\n"
+    assert RecordedGranian.last.url == f"https://127.0.0.1:{port}"
+    options = RecordedGranian.last.options
+    assert (options["ssl_cert"], options["ssl_key"]) == (tls.certificate, tls.key)
+    assert str(options["ssl_protocol_min"]) == "tls1.2"
+
+
+@pytest.mark.parametrize("given", ["--tls-certificate", "--tls-key"])
+def test_a_certificate_without_its_key_is_a_usage_error(run: Run, tls: Tls, given: str) -> None:
+    done = run(given, str(tls.key))
+    assert (done.exit_code, "go together" in done.stderr) == (2, True)
+
+
+def _without_key(tls: Tls) -> str:
+    tls.key.unlink()
+    return f"{tls.key} cannot be read: No such file or directory."
+
+
+def _with_another_key(tls: Tls) -> str:
+    tls.key.write_bytes(private_key())
+    return "do not belong together"
+
+
+def _with_an_encrypted_key(tls: Tls) -> str:
+    tls.key.write_bytes(private_key(password=b"secret"))
+    return "the key is encrypted"
+
+
+def _without_certificate(tls: Tls) -> str:
+    tls.certificate.write_text("This is no certificate.")
+    return "are no certificate"
+
+
+@pytest.mark.parametrize(
+    "spoil", [_without_key, _with_another_key, _with_an_encrypted_key, _without_certificate]
+)
+def test_a_certificate_that_cannot_be_used_is_refused(
+    run: Run, store: Store, tls: Tls, spoil: Callable[[Tls], str]
+) -> None:
+    make_user(store)
+    expected = spoil(tls)
+    done = run("--tls-certificate", str(tls.certificate), "--tls-key", str(tls.key))
+    assert expected in refusal(done)
+
+
+def test_a_socket_can_be_listened_at(run: Run, store: Store, tmp_path: Path) -> None:
+    make_user(store)
+    path = tmp_path / "tokensrv.sock"
+    done = run("--unix-socket", str(path), "--unix-socket-mode", "600")
+    assert done.stderr == f"tokensrv listens at unix:{path}; Ctrl+C stops it.\n"
+    options = RecordedGranian.last.options
+    assert (options["uds"], options["uds_permissions"]) == (path, 0o600)
+    assert "port" not in options
+    # What was bound to try it is gone.
+    assert not path.exists()
+
+
+@pytest.fixture
+def unix_listener(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "other.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        yield path
+
+
+def test_a_socket_at_which_somebody_listens_is_refused(run: Run, unix_listener: Path) -> None:
+    assert "another server listens there" in refusal(run("--unix-socket", str(unix_listener)))
+    assert stat.S_ISSOCK(unix_listener.stat().st_mode)
+
+
+def test_the_socket_of_a_killed_server_is_no_obstacle(
+    run: Run, store: Store, tmp_path: Path
+) -> None:
+    make_user(store)
+    path = tmp_path / "left.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    assert run("--unix-socket", str(path)).exit_code == 0
+
+
+def test_a_file_that_is_no_socket_is_left_alone(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("important")
+    assert "there is a file that is no socket" in refusal(run("--unix-socket", str(path)))
+    assert path.read_text() == "important"
+
+
+@pytest.mark.parametrize("path", ["/proc/tokensrv.sock", "x" * 110], ids=["folder", "length"])
+def test_a_socket_that_cannot_be_made_is_refused(run: Run, path: str) -> None:
+    assert f"Cannot listen at {path}: " in refusal(run("--unix-socket", path))
+
+
+@pytest.mark.parametrize("mode", ["rw", "999", "1777", "-1"])
+def test_a_mode_that_is_none_is_a_usage_error(run: Run, mode: str) -> None:
+    assert run("--unix-socket", "x", f"--unix-socket-mode={mode}").exit_code == 2
 
 
 def test_a_database_without_users_is_refused(run: Run) -> None:
@@ -196,26 +317,73 @@ def test_the_schema_is_upgraded_before_anything_is_served(
     assert upgrade.output == "The schema is current.\n"
 
 
-def _load_and_wait(ready: Any) -> None:
-    serve.load_worker("tokensrv.app:create_app")
-    ready.send(os.getpid())
+WORKER_URL = "http://worker.example.com"
+
+
+def _load_and_wait(ready: Any, metrics: Path) -> None:
+    app = load_worker("tokensrv.app:create_app", url=WORKER_URL, metrics=metrics)
+    ready.send(app.extensions["tokensrv"].settings.external_url)
     signal.pause()
 
 
-def _parent_of_a_worker(ready: Any) -> None:
-    multiprocessing.get_context("fork").Process(target=_load_and_wait, args=(ready,)).start()
+def _parent_of_a_worker(ready: Any, metrics: Path) -> None:
+    fork = multiprocessing.get_context("fork")
+    fork.Process(target=_load_and_wait, args=(ready, metrics)).start()
     signal.pause()
 
 
-def test_a_worker_ends_with_its_parent(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def worker(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], tuple[Any, Any]]]:
+    """Start a worker with its parent; gives the parent and what the worker sends through."""
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     context = multiprocessing.get_context("fork")
-    receiver, sender = context.Pipe(duplex=False)
-    parent = context.Process(target=_parent_of_a_worker, args=(sender,))
-    parent.start()
-    sender.close()
-    assert receiver.poll(20)
+    started = []
+
+    def start() -> tuple[Any, Any]:
+        receiver, sender = context.Pipe(duplex=False)
+        parent = context.Process(target=_parent_of_a_worker, args=(sender, tmp_path))
+        parent.start()
+        sender.close()
+        started.append(parent)
+        assert receiver.poll(20)
+        return parent, receiver
+
+    yield start
+    for parent in started:
+        parent.kill()
+        parent.join()
+
+
+@pytest.mark.parametrize(
+    ("variable", "file", "url"),
+    [
+        pytest.param("", "", WORKER_URL, id="none is given"),
+        # It is the default, but it is given.
+        pytest.param("http://127.0.0.1:8000", "", "http://127.0.0.1:8000", id="environment"),
+        pytest.param(
+            "", 'external_url = "https://x.example"', "https://x.example", id="settings file"
+        ),
+    ],
+)
+def test_a_worker_has_the_url_that_is_given_or_else_that_of_its_place(
+    worker: Callable[[], tuple[Any, Any]],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    file: str,
+    url: str,
+) -> None:
+    monkeypatch.setenv("TOKENSRV_EXTERNAL_URL", variable)
+    (settings.instance / FILE_NAME).write_text(file)
+    _, receiver = worker()
+    assert receiver.recv() == url
+
+
+def test_a_worker_ends_with_its_parent(worker: Callable[[], tuple[Any, Any]]) -> None:
+    parent, receiver = worker()
     receiver.recv()
     parent.kill()
     parent.join()
@@ -225,13 +393,10 @@ def test_a_worker_ends_with_its_parent(settings: Settings, monkeypatch: pytest.M
         receiver.recv()
 
 
-def test_a_worker_whose_parent_is_gone_does_not_start() -> None:
+def test_a_worker_whose_parent_is_gone_does_not_start(tmp_path: Path) -> None:
     # This process is nobody's worker.
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         with pytest.raises(SystemExit, match="main process is gone"):
-            serve.load_worker("tokensrv.app:create_app")
+            load_worker("tokensrv.app:create_app", url=WORKER_URL, metrics=tmp_path)
     finally:
-        ctypes.CDLL(None).prctl(serve._PR_SET_PDEATHSIG, 0)  # noqa: SLF001  # undone, not tested
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        ctypes.CDLL(None).prctl(serve_worker._PR_SET_PDEATHSIG, 0)  # noqa: SLF001  # undone, not tested

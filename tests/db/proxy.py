@@ -49,6 +49,8 @@ class Proxy:
         with suppress(OSError):
             while True:
                 near = self._listener.accept()[0]
+                # Small messages must not wait for each other, as they do not without a proxy.
+                near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 far = self._dial()
                 self._sockets += [near, far]
                 for source, sink in ((near, far), (far, near)):

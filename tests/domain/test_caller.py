@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -64,11 +63,11 @@ def _decide(**changed: Any) -> Caller | Refusal:
 
 
 def _token(**changed: Any) -> TokenFacts:
-    return dataclasses.replace(TOKEN, **changed)
+    return TOKEN._replace(**changed)
 
 
 def _user(user: UserFacts, **changed: Any) -> UserFacts:
-    return dataclasses.replace(user, **changed)
+    return user._replace(**changed)
 
 
 # In the order of the decision: what breaks each check, given that those before it hold. A check

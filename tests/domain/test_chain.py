@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokensrv.domain.chain import COLUMNS, FIRST_HASH, row_hash
+from tokensrv.domain.chain import COLUMNS, FIRST_HASH, middle, row_hash
 
 ROW = (
     1,
@@ -34,6 +35,13 @@ TEXT = (
 def test_the_hash_covers_the_documented_text() -> None:
     assert len(ROW) == len(COLUMNS)
     assert row_hash(ROW) == hashlib.sha256(TEXT.encode()).hexdigest()
+
+
+@given(st.lists(st.none() | st.integers() | st.text(), min_size=12, max_size=12))
+def test_who_learns_seq_and_previous_hash_last_puts_them_around_the_rest(rest: list[Any]) -> None:
+    row = [7, *rest, FIRST_HASH]
+    text = f'[7,{middle(row)},"{FIRST_HASH}"]'
+    assert row_hash(row) == hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.mark.parametrize("column", range(len(COLUMNS)), ids=COLUMNS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -35,9 +34,7 @@ SOURCE = TokenFacts(
     expires_ms=NOW + 1,
     is_revoked=False,
 )
-TOKEN = dataclasses.replace(
-    SOURCE, id=8, kind=TokenKind.EXCHANGED, user_id=2, scopes=("read_api", "read_user")
-)
+TOKEN = SOURCE._replace(id=8, kind=TokenKind.EXCHANGED, user_id=2, scopes=("read_api", "read_user"))
 NOT_ACTIVE = [state for state in UserState if state is not UserState.ACTIVE]
 PLAIN = SudoPolicy()
 
@@ -54,15 +51,15 @@ def _decide(
 ) -> Caller | Refusal:
     """Return the decision about a good token, but for what was changed about these four."""
     return decide(
-        dataclasses.replace(TOKEN, **token or {}),
-        dataclasses.replace(ALICE, **owner or {}),
+        TOKEN._replace(**token or {}),
+        ALICE._replace(**owner or {}),
         ask,
         ROOT,
         now_ms=NOW,
         policy=policy,
         exchange=ExchangeFacts(
-            source=dataclasses.replace(SOURCE, **source or {}),
-            source_owner=dataclasses.replace(ROOT, **actor or {}),
+            source=SOURCE._replace(**source or {}),
+            source_owner=ROOT._replace(**actor or {}),
             has_actor=True,
             client_id="exchanger",
             reason=reason,
@@ -76,16 +73,16 @@ def _downscoped(
     source_owner: UserFacts = ALICE,
 ) -> Caller | Refusal:
     """Return the decision about a narrower token of its own owner."""
-    origin = dataclasses.replace(SOURCE, user_id=source_owner.id, scopes=("api",))
+    origin = SOURCE._replace(user_id=source_owner.id, scopes=("api",))
     return decide(
-        dataclasses.replace(TOKEN, **token or {}),
+        TOKEN._replace(**token or {}),
         ALICE,
         None,
         None,
         now_ms=NOW,
         policy=PLAIN,
         exchange=ExchangeFacts(
-            source=dataclasses.replace(origin, **source or {}),
+            source=origin._replace(**source or {}),
             source_owner=source_owner,
             has_actor=False,
             client_id="exchanger",
@@ -145,7 +142,7 @@ def test_it_dies_like_any_token(changed: dict[str, Any], check: Check) -> None:
 
 
 def test_it_dies_when_its_source_is_gone() -> None:
-    for build in (TOKEN, dataclasses.replace(TOKEN, scopes=("api",))):
+    for build in (TOKEN, TOKEN._replace(scopes=("api",))):
         refused = decide(build, ALICE, None, None, now_ms=NOW, policy=PLAIN)
         assert refused == Refusal(Check.SOURCE, build, ALICE)
 
@@ -249,7 +246,7 @@ def test_it_is_for_no_client_for_which_its_source_is_not(
 ) -> None:
     caller = _decide(token={"audience": own}, source={"audience": source})
     assert isinstance(caller, Caller)
-    assert caller.token == dataclasses.replace(TOKEN, audience=effective)
+    assert caller.token == TOKEN._replace(audience=effective)
 
 
 def test_it_dies_when_no_client_is_left() -> None:
@@ -272,7 +269,7 @@ def test_it_ends_no_later_than_its_source(
 ) -> None:
     caller = _decide(token={"expires_ms": own}, source={"expires_ms": source})
     assert isinstance(caller, Caller)
-    assert caller.token == dataclasses.replace(TOKEN, expires_ms=end)
+    assert caller.token == TOKEN._replace(expires_ms=end)
 
 
 SCOPES = st.lists(
@@ -305,10 +302,10 @@ def test_it_is_never_worth_more_than_the_sudo_that_it_stands_for(
     found = _decide(
         token=token, source=source, owner=owner, actor=actor, reason=reason, policy=policy
     )
-    subject = dataclasses.replace(ALICE, **owner)
+    subject = ALICE._replace(**owner)
     anew = decide(
-        dataclasses.replace(SOURCE, **source),
-        dataclasses.replace(ROOT, **actor),
+        SOURCE._replace(**source),
+        ROOT._replace(**actor),
         SudoAsk(target("2"), reason),
         subject,
         now_ms=NOW,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -36,7 +35,7 @@ TOKEN = TokenFacts(
     expires_ms=NOW + 1000,
     is_revoked=False,
 )
-EXCHANGED = dataclasses.replace(TOKEN, id=8, kind=TokenKind.EXCHANGED, user_id=2, scopes=("api",))
+EXCHANGED = TOKEN._replace(id=8, kind=TokenKind.EXCHANGED, user_id=2, scopes=("api",))
 CLIENT = ClientFacts(
     id=3, client_id="asker", secret_digests=(), is_disabled=False, scopes=None, allow=("sudo",)
 )
@@ -57,9 +56,9 @@ def _explain(
 ) -> Explanation:
     """Return the explanation of good facts, but for what was changed about them."""
     facts = Facts(
-        client=None if client is None else dataclasses.replace(CLIENT, **client),
-        token=dataclasses.replace(TOKEN, **token or {}),
-        owner=dataclasses.replace(ROOT, **owner or {}),
+        client=None if client is None else CLIENT._replace(**client),
+        token=TOKEN._replace(**token or {}),
+        owner=ROOT._replace(**owner or {}),
         target=target,
     )
     return explain(facts, question, now_ms=NOW, policy=policy)
@@ -150,7 +149,7 @@ FAILURES = [
     ),
     pytest.param({"target": None, "question": SUDO}, "target", "There is no user alice."),
     pytest.param(
-        {"target": dataclasses.replace(ALICE, state="blocked"), "question": SUDO},
+        {"target": ALICE._replace(state="blocked"), "question": SUDO},
         "target_state",
         "alice is blocked.",
     ),
@@ -234,8 +233,8 @@ def _exchanged(
     policy: SudoPolicy = STRICT,
 ) -> Explanation:
     exchange = ExchangeFacts(
-        source=dataclasses.replace(TOKEN, **source or {}),
-        source_owner=dataclasses.replace(ROOT, **actor or {}),
+        source=TOKEN._replace(**source or {}),
+        source_owner=ROOT._replace(**actor or {}),
         has_actor=True,
         client_id="exchanger",
         reason="ticket 12",
@@ -281,7 +280,7 @@ def test_an_exchanged_token_says_what_became_of_its_source(
 
 def test_a_further_sudo_with_an_exchanged_token_is_explained() -> None:
     exchange = ExchangeFacts(TOKEN, ROOT, has_actor=True, client_id="exchanger", reason="x")
-    owner = dataclasses.replace(ALICE, is_admin=True)
+    owner = ALICE._replace(is_admin=True)
     facts = Facts(None, EXCHANGED, owner, ROOT, exchange)
     found = explain(facts, SUDO, now_ms=NOW, policy=SudoPolicy(admin_targets=True))
     detail = "An exchanged token may not act as yet another user."
@@ -289,7 +288,7 @@ def test_a_further_sudo_with_an_exchanged_token_is_explained() -> None:
 
 
 def test_the_audience_of_the_source_counts_too() -> None:
-    source = dataclasses.replace(TOKEN, audience=("other",), is_revoked=True)
+    source = TOKEN._replace(audience=("other",), is_revoked=True)
     exchange = ExchangeFacts(source, ROOT, has_actor=True, client_id="exchanger", reason="x")
     found = explain(
         Facts(CLIENT, EXCHANGED, ALICE, None, exchange), PLAIN, now_ms=NOW, policy=STRICT

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -47,8 +46,8 @@ CLIENT = ClientFacts(
 pytestmark = pytest.mark.rfc7662("2.2")
 
 
-EXCHANGED = dataclasses.replace(
-    TOKEN, id=8, kind=TokenKind.EXCHANGED, user_id=2, scopes=("read_api",), audience=()
+EXCHANGED = TOKEN._replace(
+    id=8, kind=TokenKind.EXCHANGED, user_id=2, scopes=("read_api",), audience=()
 )
 EXCHANGE = ExchangeFacts(TOKEN, ROOT, has_actor=True, client_id="exchanger", reason="ticket 12")
 
@@ -68,11 +67,11 @@ def _judged(facts: Facts, question: Question = PLAIN) -> Judgement:
 
 
 def _token(**changed: Any) -> TokenFacts:
-    return dataclasses.replace(TOKEN, **changed)
+    return TOKEN._replace(**changed)
 
 
 def _client(**changed: Any) -> ClientFacts:
-    return dataclasses.replace(CLIENT, **changed)
+    return CLIENT._replace(**changed)
 
 
 def test_inactive_is_one_member_and_nothing_more() -> None:
@@ -122,7 +121,7 @@ def test_an_exchanged_token_names_who_exchanged_it_and_the_actor(allow: tuple[st
 
 def test_a_token_that_was_only_made_narrower_names_no_actor() -> None:
     exchange = ExchangeFacts(_token(user_id=2), ALICE, False, "exchanger", None)
-    token = dataclasses.replace(EXCHANGED, scopes=("api",))
+    token = EXCHANGED._replace(scopes=("api",))
     assert "act" not in _answer(Facts(CLIENT, token, ALICE, exchange=exchange))
 
 

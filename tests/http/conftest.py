@@ -15,6 +15,8 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.http import context, guard
 from tokensrv.http.permissions import PERMISSIONS
+from tokensrv.services.metrics import Metrics
+from tokensrv.services.node_metrics import NodeMetrics
 from tokensrv.services.usage import Usage
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -26,15 +28,18 @@ def edge(settings: Settings, clock: ManualClock) -> Iterator[Flask]:
     with opened(settings, clock) as store:
         app = Flask("edge", static_folder=None)
         app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-        usage = Usage(store)
+        usage, metrics = Usage(store), Metrics()
         app.extensions |= {
             "tokensrv": store,
             "tokensrv_lookup": lookup.build(store),
             "tokensrv_usage": usage,
+            "tokensrv_metrics": metrics,
+            "tokensrv_node_metrics": NodeMetrics(metrics.registry),
         }
         http.init_app(app)
         for endpoint in PERMISSIONS:
-            app.add_url_rule(f"/api/v4/{endpoint}", endpoint, _who, methods=METHODS)
+            view = app.view_functions.get(endpoint, _who)
+            app.add_url_rule(f"/api/v4/{endpoint}", endpoint, view, methods=METHODS)
         yield app
         usage.close()
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from tokensrv.domain.caller import Caller
@@ -21,7 +19,7 @@ READS_OF_USERS = {
 }  # fmt: skip
 READS = READS_OF_USERS | {
     "tokens.list_tokens", "tokens.get_token", "clients.list_clients", "clients.get_client",
-    "explanation.explain",
+    "explanation.explain", "metrics.show",
 }  # fmt: skip
 SELF = {name for name in PERMISSIONS if name.startswith("self_token.")}
 EVERY_SCOPE = SELF - {"self_token.rotate"}
@@ -35,11 +33,11 @@ MINTING = {
 
 
 def caller(*scopes: str, user: UserFacts = ADMIN, audience: tuple[str, ...] = ()) -> Caller:
-    return Caller(user, user, replace(TOKEN, scopes=scopes, audience=audience), scopes)
+    return Caller(user, user, TOKEN._replace(scopes=scopes, audience=audience), scopes)
 
 
 def sudo_caller(subject: UserFacts = ALICE) -> Caller:
-    token = replace(TOKEN, scopes=("api", "sudo"))
+    token = TOKEN._replace(scopes=("api", "sudo"))
     return Caller(ADMIN, subject, token, ("api",), is_sudo=True)
 
 
@@ -128,12 +126,12 @@ def test_a_token_for_other_services_opens_only_what_is_about_itself() -> None:
 
 
 def test_under_sudo_nothing_that_lasts_can_be_made() -> None:
-    assert opened_by(sudo_caller(replace(ADMIN, id=3))) == set(PERMISSIONS) - MINTING
+    assert opened_by(sudo_caller(ADMIN._replace(id=3))) == set(PERMISSIONS) - MINTING
 
 
 @pytest.mark.parametrize("endpoint", sorted(MINTING))
 def test_that_is_told_before_role_and_scope(endpoint: str) -> None:
-    answer = refused(endpoint, replace(sudo_caller(), scopes=()))
+    answer = refused(endpoint, sudo_caller()._replace(scopes=()))
     assert answer is not None
     text = "403 Forbidden - Not allowed while using sudo"
     assert (answer.status, answer.body) == (403, {"message": text})
@@ -141,7 +139,7 @@ def test_that_is_told_before_role_and_scope(endpoint: str) -> None:
 
 @pytest.mark.parametrize("lasting", ["password", "admin"])
 def test_under_sudo_a_user_may_be_changed_but_gets_no_lasting_power(lasting: str) -> None:
-    as_admin = sudo_caller(replace(ADMIN, id=3))
+    as_admin = sudo_caller(ADMIN._replace(id=3))
     assert refused("users.change_user", as_admin, "name") is None
     answer = refused("users.change_user", as_admin, "name", lasting)
     assert answer is not None
@@ -155,5 +153,5 @@ def test_under_sudo_the_subjects_role_counts() -> None:
 
 def test_under_sudo_the_presented_token_opens_what_is_about_itself() -> None:
     # Its scopes leave nothing for the subject, yet it may look at itself.
-    bare = replace(sudo_caller(), token=replace(TOKEN, scopes=("sudo", "introspect")), scopes=())
+    bare = sudo_caller()._replace(token=TOKEN._replace(scopes=("sudo", "introspect")), scopes=())
     assert opened_by(bare) == {"self_token.show", "self_token.associations"}

@@ -146,6 +146,15 @@ class Server:
 @contextmanager
 def running(instance: Instance, command: list[str], port: int, log: Path) -> Iterator[Server]:
     """Give a server once it is ready; whatever happens, nothing of it runs afterwards."""
+    with started(instance, command, log) as process:
+        server = Server(instance, f"http://127.0.0.1:{port}", port, process, log)
+        wait_for(server.is_ready, "the server to be ready")
+        yield server
+
+
+@contextmanager
+def started(instance: Instance, command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Give the process of a server, ready or not; nothing of it runs afterwards."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -155,26 +164,24 @@ def running(instance: Instance, command: list[str], port: int, log: Path) -> Ite
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-    server = Server(instance, f"http://127.0.0.1:{port}", port, process, log)
     try:
-        wait_for(server.is_ready, "the server to be ready")
-        yield server
+        yield process
     finally:
-        _end(server)
+        _end(process, log)
 
 
-def _end(server: Server) -> None:
-    started = [server.pid, *server.workers()]
-    if server.process.poll() is None:
-        server.process.terminate()
+def _end(process: subprocess.Popen[bytes], log: Path) -> None:
+    pids = [process.pid, *children(process.pid)]
+    if process.poll() is None:
+        process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            server.process.wait(_PATIENCE_SECONDS)
-    leftovers = [pid for pid in started if is_running(pid)]
+            process.wait(_PATIENCE_SECONDS)
+    leftovers = [pid for pid in pids if is_running(pid)]
     for pid in leftovers:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    server.process.wait()
-    assert not leftovers, server.log.read_text()
+    process.wait()
+    assert not leftovers, log.read_text()
 
 
 def initialise(folder: Path, databases: Databases) -> Instance:

@@ -18,9 +18,14 @@ from tokensrv.config import Settings
     ids=["default policy", "admins may be targets", "reasons are required", "both"],
 )
 def policed(request: pytest.FixtureRequest, settings: Settings) -> Settings:
-    """The settings under every policy for sudo."""
+    """The settings under every policy for sudo; what happens here the cache must hear of."""
     admin_targets, reason_required = request.param
-    return replace(settings, sudo_admin_targets=admin_targets, sudo_reason_required=reason_required)
+    return replace(
+        settings,
+        sudo_admin_targets=admin_targets,
+        sudo_reason_required=reason_required,
+        cache_entries=1000,
+    )
 
 
 @pytest.fixture
@@ -29,6 +34,7 @@ def app(policed: Settings, clock: ManualClock) -> Iterator[Flask]:
     app.testing = True
     yield app
     app.extensions["tokensrv_usage"].close()
+    app.extensions["tokensrv_lookup"].close()
     app.extensions["tokensrv"].close()
 
 

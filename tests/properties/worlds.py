@@ -19,6 +19,8 @@ from tokensrv.clock import from_ms, to_ms
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind, UserState
 from tokensrv.models import Client, Token, User
+from tokensrv.services.events import COMMAND_LINE, NewEvent, append
+from tokensrv.services.freshness import settled
 from tokensrv.services.records import NewClient, NewToken, UserRecord
 
 T = TypeVar("T")
@@ -173,7 +175,7 @@ class Stage:
 
     def set(self, scene: Scene) -> None:
         """Make the rows what the scene says."""
-        with self.store.write() as session:
+        with settled(self.store) as session:
             self._set_user(session, self.carol, scene.carol)
             self._set_user(session, self.alice, scene.alice)
             self._set_token(session, self.source, scene.source, self._plain())
@@ -187,6 +189,9 @@ class Stage:
                     disabled_at=START if scene.is_disabled else None,
                 )
             )
+            # No verb did this, so that all that anybody keeps must go.
+            anything = NewEvent(action="schema.upgraded")
+            append(session, self.store.clock, COMMAND_LINE, [anything])
 
     def _plain(self, kind: TokenKind = TokenKind.PERSONAL) -> dict[str, Any]:
         nothing = dict.fromkeys(("source_id", "actor_id", "exchanged_by", "reason"))

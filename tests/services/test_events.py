@@ -3,21 +3,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from contextlib import closing
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from tests.conftest import START, ManualClock
-from tests.databases import opened
+from tests.databases import connect, opened
 from tests.factories import caller_of, make_token, make_user, origin_of
 from tests.services.conftest import at_once, contents, events_of, failing
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.domain.facts import UserFacts
 from tokensrv.errors import NotFound, StorageUnavailable
+from tokensrv.models import EventHead
+from tokensrv.models.event import EVENT_CHANNEL
 from tokensrv.services import events, tokens, user_states, users
 from tokensrv.services.events import COMMAND_LINE, EventFilter, NewEvent, Origin
 from tokensrv.services.records import EventRecord, UserRecord
@@ -94,6 +98,58 @@ def test_whatever_text_an_event_holds_its_hash_can_be_recomputed(
     (row,) = events.list_events(store, EventFilter(since=seq - 1))
     assert row.data == data | {"via": "cli"}
     assert row.hash == _recomputed(row)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("\"'\\/`$%(x)s:y?{}[],", id="what engines and JSON quote"),
+        pytest.param("\x01\t\n\r\x1f\x7f\x80\x9f", id="controls"),
+        pytest.param("a\u0301\u212b\ufb01\u1e9b\u0323", id="not normalised"),
+        pytest.param("\u202e\u2066\u200d\ufeff\u2028\u2029", id="direction and no width"),
+        pytest.param("\ud7ff\ue000\uffff\U00010000\U0010ffff", id="ends of ranges"),
+        pytest.param("\\u0000\\ud800\\n", id="escapes of nothing"),
+        pytest.param("\U0001f469\u200d\U0001f4bb" * 85, id="long"),
+    ],
+)
+def test_the_database_hashes_hostile_text_as_python_does(store: Store, text: str) -> None:
+    """PostgreSQL puts the hashed text together itself."""
+    hostile = NewEvent(
+        action="sudo.refused", reason=text, data={text: [text, {"z": text, "a": 1.5e300}]}
+    )
+    _append(store, hostile, NewEvent(action="a"), hostile, origin=Origin(request_id=text[:64]))
+    rows = events_of(store)
+    assert_unbroken(rows)
+    assert [row.reason for row in rows] == [text, None, text]
+    assert rows[0].data == rows[2].data == hostile.data
+
+
+def test_the_head_is_the_last_row_however_many_are_appended(store: Store) -> None:
+    assert _append(store, *[NewEvent(action="a")] * 3) == 3
+    assert _append(store) == 3
+    assert _append(store, NewEvent(action="b")) == 4
+    with store.read() as session:
+        head = session.scalars(select(EventHead)).one()
+    (last,) = events.list_events(store, EventFilter(limit=1))
+    assert (head.seq, head.hash) == (last.seq, last.hash)
+    assert last.seq == 4
+
+
+@pytest.mark.postgres
+def test_whoever_listens_hears_of_what_ends_something_once_it_is_committed(
+    store: Store, settings: Settings
+) -> None:
+    with closing(connect(settings.database_url)) as listening:
+        listening.execute(f"LISTEN {EVENT_CHANNEL}")
+        with pytest.raises(NotFound):
+            _append_in_vain(store)
+        _append(store, NewEvent(action="token.created"))
+        _append(store, NewEvent(action="token.revoked"), NewEvent(action="sudo.used"))
+        _append(store, NewEvent(action="of a newer version"))
+        # Its own notification comes after all that were committed before.
+        listening.execute("SELECT pg_notify(%s, 'end')", [EVENT_CHANNEL])
+        heard = list(listening.notifies(timeout=10, stop_after=3))
+    assert [notification.payload for notification in heard] == ["3", "4", "end"]
 
 
 def test_concurrent_writers_leave_one_chain_without_gaps(store: Store) -> None:

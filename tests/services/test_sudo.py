@@ -303,9 +303,9 @@ def test_a_refusal_that_cannot_be_recorded_is_not_forgotten(
 def test_a_policy_of_this_instance_counts_when_the_decision_is_repeated(
     settings: Settings, clock: ManualClock, store: Store, caller: Caller, other_admin: UserRecord
 ) -> None:
-    without_reason = dataclasses.replace(caller, reason=None)
+    without_reason = caller._replace(reason=None)
     subject = UserFacts(other_admin.id, "other", "active", is_admin=True)
-    as_admin = dataclasses.replace(caller, subject=subject)
+    as_admin = caller._replace(subject=subject)
     strict = dataclasses.replace(settings, sudo_reason_required=True, sudo_admin_targets=True)
     with opened(strict, clock) as strict_store:
         refused = sudo.use(strict_store, without_reason, ORIGIN, **WHERE)

@@ -321,6 +321,17 @@ def test_the_presented_token_shows_itself_even_one_that_is_hidden(
     assert tokens.get_own(store, caller_of(store, token.secret)).id == token.record.id
 
 
+def test_the_presented_token_is_unknown_once_its_owner_was_deleted(
+    store: Store, root: UserRecord
+) -> None:
+    alice = make_user(store)
+    caller = caller_of(store, make_token(store, alice).secret)
+    users.delete(store, COMMAND_LINE, alice.id)
+    with pytest.raises(Refused) as refused:
+        tokens.get_own(store, caller)
+    assert refused.value.refusal.check is Check.UNKNOWN
+
+
 def test_under_sudo_the_presented_token_is_the_admins(store: Store, root: UserRecord) -> None:
     make_user(store)
     token = make_token(store, root, ("sudo",))

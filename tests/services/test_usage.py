@@ -12,13 +12,15 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import update
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from tests.conftest import START, ManualClock, QueryRecorder
 from tests.databases import opened
-from tests.factories import make_token, make_user
+from tests.factories import make_token, make_user, origin_of
 from tests.processes import Process
 from tests.services.conftest import at_once, events_of, failing
+from tests.services.test_events import assert_unbroken
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
@@ -171,6 +173,60 @@ def test_many_uses_are_written_in_several_transactions(
     usage.flush()
     assert len(query_recorder.selects) == 3
     assert all(_shown(store, token).last_used_at == START for token in used)
+
+
+def test_who_comes_to_write_during_a_flush_is_served_between_two_of_its_batches(
+    store: Store,
+    root: UserRecord,
+    usage: Usage,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(usage_module, "ROWS_A_TRANSACTION", 3)
+    alice, created, seen = make_user(store), threading.Event(), []
+    for token in [make_token(store, root) for _ in range(7)]:
+        _use(usage, token, None)
+    real = usage_module.last_used.write
+
+    def create() -> None:
+        make_token(store, alice)
+        created.set()
+
+    creating = threading.Thread(target=create)
+
+    def write(session: Session, uses: dict[int, object]) -> None:
+        real(session, uses)
+        theirs = select(func.count()).where(Token.user_id == alice.id)
+        seen.append((len(uses), session.scalar(theirs)))
+        if len(seen) == 1:
+            creating.start()
+            # On SQLite it queues; on PostgreSQL nothing holds it up at all.
+            _wait_until(lambda: created.is_set() or _is_somebody_queued(store))
+
+    monkeypatch.setattr(usage_module.last_used, "write", write)
+    usage.flush()
+    creating.join(10)
+    assert seen == [(3, 0), (3, 1), (1, 1)]
+
+
+def _is_somebody_queued(store: Store) -> bool:
+    writers = store._writers  # noqa: SLF001  # nothing else tells that somebody waits
+    return writers is not None and bool(writers._lock._waiters)  # noqa: SLF001
+
+
+def test_what_a_failed_flush_left_behind_is_written_once_and_with_what_came_since(
+    store: Store, root: UserRecord, usage: Usage, query_recorder: QueryRecorder
+) -> None:
+    first, second = make_token(store, root), make_token(store, root)
+    _use(usage, first, "192.0.2.1")
+    with failing(store, "UPDATE"), pytest.raises(StorageUnavailable):
+        usage.flush()
+    _use(usage, second, "192.0.2.2")
+    usage.flush()
+    assert _shown(store, first).last_used_ips == ("192.0.2.1",)
+    assert _shown(store, second).last_used_ips == ("192.0.2.2",)
+    query_recorder.clear()
+    usage.flush()
+    assert query_recorder.statements == []
 
 
 def test_while_storage_is_away_nothing_is_lost(
@@ -388,6 +444,21 @@ def test_what_is_repeated_within_a_minute_is_counted_and_told_when_it_is_over(
     expected = {"of": "sudo.used", "count": 3, "minute": "2026-03-10T12:00:00.000Z", "path": "/"}
     assert row.data == expected | {"via": "cli"}
     assert not usage.is_repeated(KEY)
+
+
+def test_each_count_tells_who_asked_and_from_where(
+    store: Store, root: UserRecord, usage: Usage
+) -> None:
+    by_root = origin_of(store, make_token(store, root).secret)
+    for number, origin in enumerate((COMMAND_LINE, by_root)):
+        key = dataclasses.replace(KEY, token_id=number)
+        usage.written(key, origin, dataclasses.replace(EVENT, token_id=number))
+        usage.is_repeated(key)
+    usage.close()
+    first, second = events_of(store, "sudo.counted")
+    assert (first.token_id, first.actor, first.ip, first.data["via"]) == (0, None, None, "cli")
+    assert (second.token_id, second.actor, second.ip) == (1, "root", "192.0.2.7")
+    assert_unbroken(events_of(store))
 
 
 def test_a_minute_without_repetition_is_not_told(

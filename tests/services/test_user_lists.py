@@ -10,9 +10,9 @@ from tests.factories import make_user
 from tokensrv.db import Store
 from tokensrv.services import user_states
 from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.pages import PageRequest
+from tokensrv.services.pages import Key, PageRequest
 from tokensrv.services.records import UserRecord
-from tokensrv.services.user_lists import ORDERS, Key, UserFilter, list_users, list_users_after
+from tokensrv.services.user_lists import ORDERS, UserFilter, list_users, list_users_after
 
 LATER = START + timedelta(seconds=1)
 

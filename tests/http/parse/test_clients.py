@@ -42,13 +42,13 @@ def client(*secrets: str, is_disabled: bool = False) -> ClientFacts:
 @pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
 def test_basic_is_read_whatever_the_case_of_its_name(scheme: str) -> None:
     header = basic(f"{ID}:{SECRET}").replace("Basic", scheme)
-    assert read(header, None, None) == ClientCredentials(ID, (SECRET,), BASIC)
+    assert read(header, None, None) == ClientCredentials(ID, (digest(SECRET),), BASIC)
 
 
 @pytest.mark.rfc6749("2.3.1")
 @pytest.mark.parametrize("header", [None, "", "  "])
 def test_the_body_is_read(header: str | None) -> None:
-    assert read(header, ID, SECRET) == ClientCredentials(ID, (SECRET,), POST)
+    assert read(header, ID, SECRET) == ClientCredentials(ID, (digest(SECRET),), POST)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,18 @@ def test_the_body_is_read(header: str | None) -> None:
 def test_a_secret_is_found_however_it_was_encoded(encode: type[str], secret: str) -> None:
     found = read(basic(f"{ID}:{encode(secret)}"), None, None)
     assert isinstance(found, ClientCredentials)
-    assert secret in found.secrets
+    assert digest(secret) in found.digests
+
+
+def test_what_a_header_says_is_remembered_without_the_secret_and_not_for_ever() -> None:
+    first = read(basic(f"{ID}:{SECRET}"), None, None)
+    for number in range(3000):
+        assert read(basic(f"{ID}:{number}"), None, None) == ClientCredentials(
+            ID, (digest(str(number)),), BASIC
+        )
+    assert len(clients._read_before) <= 1024  # noqa: SLF001  # nothing else tells what is kept
+    assert SECRET not in repr(clients._read_before)  # noqa: SLF001
+    assert read(basic(f"{ID}:{SECRET}"), None, None) == first
 
 
 def test_a_client_id_may_be_encoded() -> None:
@@ -74,8 +85,8 @@ def test_a_client_id_may_be_encoded() -> None:
 
 def test_basic_with_an_equal_id_in_the_body_is_one_method() -> None:
     header = basic(f"{ID}:{SECRET}")
-    assert read(header, ID, None) == ClientCredentials(ID, (SECRET,), BASIC)
-    assert read(header, ID, "") == ClientCredentials(ID, (SECRET,), BASIC)
+    assert read(header, ID, None) == ClientCredentials(ID, (digest(SECRET),), BASIC)
+    assert read(header, ID, "") == ClientCredentials(ID, (digest(SECRET),), BASIC)
 
 
 @pytest.mark.rfc6749("2.3")
@@ -121,13 +132,13 @@ def test_an_assertion_and_anything_else_are_two_methods(
 @pytest.mark.rfc6749("2.3.1")
 def test_a_blank_assertion_is_none() -> None:
     found = read(basic(f"{ID}:{SECRET}"), None, None, client_assertion="")
-    assert found == ClientCredentials(ID, (SECRET,), BASIC)
+    assert found == ClientCredentials(ID, (digest(SECRET),), BASIC)
 
 
 def test_the_same_credentials_in_both_places_are_basic_where_that_is_tolerated() -> None:
     given = form(client_id=ID, client_secret=SECRET)
     found = clients.read(basic(f"{ID}:{SECRET}"), given, tolerates_both=True)
-    assert found == ClientCredentials(ID, (SECRET,), BASIC)
+    assert found == ClientCredentials(ID, (digest(SECRET),), BASIC)
 
 
 @pytest.mark.parametrize(
@@ -196,13 +207,13 @@ def test_hostile_text_never_raises(
 def test_hostile_bytes_in_basic_never_raise(raw: bytes) -> None:
     found = read(basic(raw), None, None)
     if isinstance(found, ClientCredentials):
-        assert not clients.authenticates(client(SECRET), found.secrets)
+        assert not clients.authenticates(client(SECRET), found.digests)
 
 
 def test_either_of_two_live_secrets_authenticates() -> None:
     known = client("old", "new")
-    assert clients.authenticates(known, ("old",))
-    assert clients.authenticates(known, ("wrong", "new"))
+    assert clients.authenticates(known, (digest("old"),))
+    assert clients.authenticates(known, (digest("wrong"), digest("new")))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +227,7 @@ def test_either_of_two_live_secrets_authenticates() -> None:
     ],
 )
 def test_nobody_else_authenticates(known: ClientFacts | None, secrets: tuple[str, ...]) -> None:
-    assert not clients.authenticates(known, secrets)
+    assert not clients.authenticates(known, tuple(map(digest, secrets)))
 
 
 def test_a_secret_is_not_shown_in_the_credentials() -> None:
