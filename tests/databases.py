@@ -28,6 +28,7 @@ from tokensrv.config import Settings
 from tokensrv.db import Base, Store
 from tokensrv.db.store import database_url, engine_options
 from tokensrv.domain.chain import FIRST_HASH
+from tokensrv.lookup.primary import IDENTITY
 
 with warnings.catch_warnings():
     # It warns where XDG_RUNTIME_DIR is not set, as for root.
@@ -175,7 +176,7 @@ def _empty(url: str) -> None:
         )
         connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
         connection.execute("INSERT INTO event_head (id, seq, hash) VALUES (1, 0, %s)", [FIRST_HASH])
-        connection.execute("INSERT INTO cache_server (id) VALUES (1)")
+        connection.execute(f"INSERT INTO cache_server (id, identity) SELECT 1, {IDENTITY.element}")
 
 
 def _name(url: str) -> str:

@@ -13,7 +13,7 @@ from subprocess import Popen
 import httpx
 import pytest
 
-from tests.live.servers import SCRIPTS, Instance, started, wait_for
+from tests.live.servers import SCRIPTS, Instance, children, is_running, started, wait_for
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -68,8 +68,11 @@ def test_after_a_kill_it_can_be_started_at_the_same_socket(
     live_instance: Instance, path: Path, http: httpx.Client
 ) -> None:
     with serving(live_instance, path, http) as first:
+        workers = children(first.pid)
         first.kill()
         first.wait()
+        # They end by themselves, a moment later; until then it is them who answer.
+        wait_for(lambda: not any(map(is_running, workers)), "the workers to end")
         assert path.exists()
         with serving(live_instance, path, http):
             assert http.get("/healthz").status_code == 200

@@ -91,6 +91,9 @@ def test_a_reuse_ends_every_token_that_it_revokes() -> None:
     [
         pytest.param("token.revoked", {"data": {}}, id="token without owner"),
         pytest.param("token.revoked", {"token_id": None}, id="token without id"),
+        pytest.param("token.reused", {"data": {"user_id": 7, "revoked": None}}, id="no list"),
+        pytest.param("token.revoked", {"data": None}, id="token without data"),
+        pytest.param("user.blocked", {"data": [7]}, id="data of another shape"),
         pytest.param("user.blocked", {"data": {}}, id="user without id"),
         pytest.param("user.blocked", {"data": {"user_id": "7"}}, id="user with a strange id"),
         pytest.param("client.disabled", {"client_id": None}, id="client without id"),

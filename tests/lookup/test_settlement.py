@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ManualClock
 from tests.databases import connect, opened
-from tests.db.conftest import TIMEOUT_SECONDS, wait_until
+from tests.db.conftest import wait_until
 from tests.db.proxy import Proxy
 from tokensrv.config import Settings
 from tokensrv.db import Store
@@ -223,12 +223,13 @@ def test_without_the_database_nobody_is_told_that_it_is_done(
         settings,
         database_url=proxy.url,
         lease_seconds=LEASE_SECONDS,
-        storage_timeout_seconds=TIMEOUT_SECONDS,
+        storage_timeout_seconds=1,
     )
     _register(settings, acked_seq=0)
     try:
         with opened(distant, clock) as store:
             change = pool.submit(_change, store)
+            wait_until(lambda: _head(settings) == 1)
             assert _is_waiting(change)
             proxy.swallow()
             clock.advance(seconds=LEASE_SECONDS)

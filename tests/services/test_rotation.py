@@ -234,6 +234,18 @@ def _family(store: Store, old: NewToken) -> list[tokens.TokenRecord]:
     return list(list_tokens(store, None, of_user).items)
 
 
+def test_whoever_goes_on_using_a_dead_token_waits_for_nobody(
+    store: Store, root: UserRecord, query_recorder: QueryRecorder
+) -> None:
+    first = make_token(store, root)
+    _rotate(store, first)
+    assert reuse_of(store, first.record.id) == 1
+    query_recorder.clear()
+    assert reuse_of(store, first.record.id) == 0
+    assert len(query_recorder.statements) == 2
+    assert not any("cache_lease" in one or "FOR UPDATE" in one for one in query_recorder.statements)
+
+
 def test_reuse_revokes_every_active_descendant_and_nobody_else(
     store: Store, root: UserRecord, clock: ManualClock
 ) -> None:

@@ -19,14 +19,14 @@ from tokensrv.errors import TokensrvError
 # The help stands here because asking the commands for it would load them all.
 _COMMANDS = {
     "init": "Make an instance with its first admin and client.",
-    "serve": "Serve the API until Ctrl+C or SIGTERM.",
+    "serve": "Serve the API until Ctrl+C or SIGTERM; SIGHUP takes changed settings.",
     "user": "Create, list, switch and delete users.",
     "token": "Create, list, rotate, revoke and introspect tokens.",
     "client": "Create, change, switch and delete the services that may introspect.",
     "keys": "List and rotate the keys that sign answers.",
     "audit": "Read the event log.",
     "config": "Show the settings that count.",
-    "db": "Upgrade the schema of the database.",
+    "db": "Upgrade the schema of the database, and remove what is dead in it.",
 }
 
 

@@ -116,7 +116,7 @@ class Settings:
     lease_seconds: float = _setting(
         2.0,
         "On PostgreSQL: the longest that a revocation waits for a process that answers from its"
-        " cache and is dead or cut off.",
+        " cache and is dead or cut off. The same on all nodes.",
         values.seconds(0.2, 60),
     )
     cache_entries: int = _setting(
@@ -130,7 +130,12 @@ class Settings:
         "The longest that one statement, or the wait for a lock, may take.",
         values.seconds(0.1, 60),
     )
-    threads: int = _setting(4, "Request threads of a worker.", values.whole(1, 64))
+    threads: int = _setting(
+        4,
+        "Request threads of a worker. With 1 whatever waits, for a slow client or for other nodes,"
+        " holds up all other answers of the worker.",
+        values.whole(1, 64),
+    )
     trusted_proxies: tuple[str, ...] = _setting(
         (),
         "Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count.",

@@ -101,7 +101,10 @@ def wait(connection: Connection, seconds: float, waker: socket.socket) -> None:
     try:
         # What came with the answer to a statement is not in the socket any more.
         if not any(True for _ in driver.notifies(timeout=0)):
-            select.select([driver, waker], [], [], seconds)
+            poll = select.poll()
+            for readable in (driver, waker):
+                poll.register(readable, select.POLLIN)
+            poll.poll(seconds * 1000)
             for _ in driver.notifies(timeout=0):
                 pass
     except (psycopg.Error, OSError, ValueError) as error:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Final
 
@@ -33,7 +34,8 @@ class Cache:
         self._limit = limit
         # Held for whatever changes; a hit needs no lock.
         self._mutex = threading.Lock()
-        self._entries: dict[Key, Facts] = {}
+        # Its first one is found at once, also after many before it were dropped.
+        self._entries: OrderedDict[Key, Facts] = OrderedDict()
         self._by_user: dict[int, set[Key]] = {}
         self._deadline = _NEVER
         self._is_closed = False

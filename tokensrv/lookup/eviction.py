@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 # They change nothing that anybody has read before.
 _HARMLESS: Final = frozenset(
@@ -61,17 +61,18 @@ def is_harmless(action: str) -> bool:
     return action in _HARMLESS
 
 
-def ended(
-    action: str, *, token_id: int | None, client_id: str | None, data: Mapping[str, Any]
-) -> Ended:
-    """Return what an event ends."""
+def ended(action: str, *, token_id: int | None, client_id: str | None, data: object) -> Ended:
+    """Return what an event ends; ``data`` is a mapping, or of a version that is not known here."""
     if is_harmless(action):
         return Whole.NOTHING
+    if not isinstance(data, Mapping):
+        return Whole.EVERYTHING
     kind, user_id = action.partition(".")[0], data.get("user_id")
     if kind == "client" and client_id is not None:
         return OfClient(client_id)
     if kind == "user" and isinstance(user_id, int):
         return OfUser(user_id)
-    if kind == "token" and isinstance(user_id, int) and token_id is not None:
-        return OfUser(user_id, frozenset({token_id, *data.get("revoked", ())}))
+    also = data.get("revoked", [])
+    if kind == "token" and isinstance(user_id, int) and token_id and isinstance(also, list):
+        return OfUser(user_id, frozenset([token_id, *also]))
     return Whole.EVERYTHING

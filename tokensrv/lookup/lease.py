@@ -16,8 +16,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from tokensrv.clock import Clock
 from tokensrv.errors import StorageUnavailable
 from tokensrv.lookup.cache import Cache
@@ -117,6 +115,11 @@ class Listener:
         with self._connect() as primary:
             self._lease.release(primary)
 
+    def leave(self) -> None:
+        """Let go of what a forked child has got from its parent, where the thread runs on."""
+        self._waker.close()
+        self._to_wake.close()
+
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
@@ -124,8 +127,8 @@ class Listener:
                     self._keep(primary)
             except StorageUnavailable as error:
                 _log.warning("lease.lost", extra={"cause": type(error.__cause__).__name__})
-            except SQLAlchemyError:
-                # Nothing may end this thread: without it every question would read the database.
+            except Exception:  # noqa: BLE001  # nothing may end this thread, it is logged
+                # Without it every question would read the database, for as long as this lives.
                 _log.exception("lease.failed")
             self._stopped.wait(self._lease_seconds * _WITHOUT_NOTIFICATIONS)
         self._waker.close()

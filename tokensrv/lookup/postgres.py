@@ -54,6 +54,8 @@ class PostgresLookup:
 
     def forget(self) -> None:
         """Begin anew, as a forked child must: the lease is its parent's."""
+        if self._listener is not None:
+            self._listener.leave()
         self._begin()
 
     def find(
@@ -106,14 +108,15 @@ class PostgresLookup:
 
     def _start(self) -> None:
         with self._mutex:
-            if self._listener is not None:
+            if self._listener is not None or not self._is_caching:
                 return
             store, seconds = self._store, self._store.settings.lease_seconds
             lease = Lease(self.cache, store.clock, seconds)
-            self._listener = Listener(lease, partial(connected, store), seconds)
-        self._listener.start()
-        # A worker of the server ends without atexit; this runs in both kinds of process.
-        self._at_exit = Finalize(self, _close, args=(self,), exitpriority=10)
+            listener = Listener(lease, partial(connected, store), seconds)
+            listener.start()
+            self._listener = listener
+            # A worker of the server ends without atexit; this runs in both kinds of process.
+            self._at_exit = Finalize(self, _close, args=(self,), exitpriority=10)
 
 
 @cache

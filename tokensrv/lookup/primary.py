@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     delete,
+    func,
     insert,
     literal_column,
     select,
@@ -25,7 +26,7 @@ from sqlalchemy import (
 from tokensrv.clock import utcnow
 from tokensrv.db import Store, postgres
 from tokensrv.domain.chain import FIRST_HASH
-from tokensrv.models import CacheLease, CacheServer, Event, EventHead
+from tokensrv.models import CacheLease, Event, EventHead
 from tokensrv.models.event import EVENT_CHANNEL
 
 # Whoever lags behind by more than this forgets everything, which is cheaper than to read it.
@@ -43,6 +44,9 @@ HEAD_SEQ: Final = (
     .scalar_subquery()
     .label("head_seq")
 )
+
+# For this one transaction: an acknowledgement that is lost in a crash only makes somebody wait.
+_HASTY: Final = func.set_config("synchronous_commit", "off", literal_column("true"))
 
 _SINCE = select(
     EventHead.seq,
@@ -121,10 +125,6 @@ class Primary:
         with self._store.write() as session:
             session.execute(insert(CacheLease).values(row))
             session.execute(delete(CacheLease).where(CacheLease.lease_id == instead_of))
-            # Where nobody ever held a lease none can have been lost.
-            session.execute(
-                update(CacheServer).where(CacheServer.identity.is_(None)).values(identity=IDENTITY)
-            )
 
     def read(self, since: Position | None, lease_id: str) -> Reading:
         """Return what happened after ``since``, in one statement; raises StorageUnavailable."""
@@ -152,7 +152,9 @@ class Primary:
         Raises StorageUnavailable.
         """
         mine = CacheLease.lease_id == lease_id
-        done = self._connection.execute(update(CacheLease).where(mine).values(acked_seq=seq))
+        done = self._connection.execute(
+            update(CacheLease).where(mine, _HASTY.is_not(None)).values(acked_seq=seq)
+        )
         return bool(done.rowcount)
 
     def release(self, lease_id: str) -> None:
@@ -172,8 +174,6 @@ def connected(store: Store) -> Iterator[Primary]:
     """Give a connection that nobody else uses; raises StorageUnavailable."""
     with store.glance() as connection:
         postgres.limit(connection, store.settings.lease_seconds)
-        # Losing an acknowledgement in a crash only makes somebody wait longer.
-        connection.exec_driver_sql("SET synchronous_commit = off")
         try:
             yield Primary(store, connection)
         finally:

@@ -31,8 +31,8 @@ from tokensrv.models.event import EVENT_CHANNEL
 # The pauses between two polls: an acknowledgement mostly takes a few milliseconds.
 _FIRST_PAUSES: Final = (0.001, 0.001, 0.002, 0.002, 0.004, 0.008)
 _PAUSE: Final = 0.02
-# Whoever has waited for longer than this waits for a process that does not answer.
-_PATIENCE: Final = 0.1
+# Whoever holds a place for longer than this is held up, and there is no use in waiting for him.
+_PATIENCE: Final = 0.25
 
 _HOLDERS = select(
     HEAD_SEQ,
@@ -80,14 +80,11 @@ class Settlement:
 
     def _begin(self) -> None:
         self._condition = threading.Condition()
-        self._taken = 0
-        # Since when each of them waits for others, the first one first.
-        self._waiting: list[float] = []
+        # Since when each of the places is taken, the first one first.
+        self._taken: list[float] = []
         self._is_polling = False
         self._polls = 0
         self._last: Poll | None = None
-        # A server that is not trusted yet, and when it was first met.
-        self._stranger: tuple[str, float] | None = None
 
     def forget(self) -> None:
         """Begin anew, as a forked child must: whoever waits is not in it."""
@@ -100,26 +97,28 @@ class Settlement:
         It is taken before anything is changed, so that whoever is turned away has changed
         nothing. A moment's crowd is waited for, as long as those who wait get on.
         """
-        self._take(store)
+        since = self._take(store)
         try:
             yield
         finally:
             with self._condition:
-                self._taken -= 1
+                self._taken.remove(since)
                 self._condition.notify_all()
 
-    def _take(self, store: Store) -> None:
+    def _take(self, store: Store) -> float:
         with self._condition:
-            waited = store.clock.monotonic() - self._waiting[0] if self._waiting else 0.0
-            if not self._condition.wait_for(self._has_place, max(0.0, _PATIENCE - waited)):
+            age = store.clock.monotonic() - self._taken[0] if self._taken else 0.0
+            if not self._condition.wait_for(self._has_place, max(0.0, _PATIENCE - age)):
                 raise StorageUnavailable("Too many changes wait for other processes, try again.")
-            self._taken += 1
+            since = store.clock.monotonic()
+            self._taken.append(since)
+            return since
 
     def _has_place(self) -> bool:
-        return self._taken < self._places_in_all
+        return len(self._taken) < self._places_in_all
 
-    def settle(self, store: Store, seq: int | None) -> None:
-        """Return when no process can answer as before event ``seq``, which is committed.
+    def settle(self, store: Store, seq: int | None, server: str) -> None:
+        """Return when no process can answer as before event ``seq``, committed on ``server``.
 
         None: as before the last event of this moment. Raises StorageUnavailable when that could
         not be found out: the change stands, but nobody may rely on it yet.
@@ -127,17 +126,11 @@ class Settlement:
         # The clock starts after the commit: whoever read the log before it serves for less than
         # one lease from now.
         began = store.clock.monotonic()
-        with self._condition:
-            self._waiting.append(began)
-        try:
-            self._wait(store, seq, began)
-        finally:
-            with self._condition:
-                self._waiting.remove(began)
+        self._wait(store, seq, server, began)
         for observe in self.observers:
             observe(store.clock.monotonic() - began)
 
-    def _wait(self, store: Store, seq: int | None, began: float) -> None:
+    def _wait(self, store: Store, seq: int | None, server: str, began: float) -> None:
         with self._condition:
             seen = self._polls
         pauses = chain(_FIRST_PAUSES, repeat(_PAUSE))
@@ -145,6 +138,9 @@ class Settlement:
             poll = self._poll_after(store, seen, notify=seq is None)
             waited = store.clock.monotonic() - began
             if poll is not None:
+                if poll.server != server:
+                    # It may be lost, and its number another event's.
+                    raise StorageUnavailable
                 seen, seq = poll.number, poll.head_seq if seq is None else seq
                 if self._is_settled(store, poll, seq, waited):
                     return
@@ -161,8 +157,9 @@ class Settlement:
         own = store.settings.lease_seconds
         if waited < max([own, *(holder.lease_seconds for holder in late)]):
             return False
-        # None of them is serving any more, and nobody else needs to wait for them again. Should
-        # that not be written, the next one waits anew.
+        # None of them is serving any more, nor is anybody whose lease was lost with the server
+        # before this one, and nobody else needs to wait for them again. Should that not be
+        # written, the next one waits anew.
         with suppress(StorageUnavailable):
             self._write_off(store, poll, seq)
         return True
@@ -192,15 +189,8 @@ class Settlement:
                 self._is_polling = False
                 if found is not None:
                     self._last = found
-                    self._meet(store, found)
                 self._condition.notify_all()
         return found
-
-    def _meet(self, store: Store, poll: Poll) -> None:
-        if poll.is_trusted:
-            self._stranger = None
-        elif self._stranger is None or self._stranger[0] != poll.server:
-            self._stranger = (poll.server, store.clock.monotonic())
 
     def _write_off(self, store: Store, poll: Poll, seq: int) -> None:
         with store.write() as session:
@@ -208,24 +198,16 @@ class Settlement:
             # Whoever has acknowledged it since that poll is serving: his row must stay.
             still = CacheLease.lease_id.in_(gone), CacheLease.acked_seq < seq
             session.execute(delete(CacheLease).where(*still))
-            if self._is_known_by_now(store, poll):
+            if not poll.is_trusted:
                 session.execute(update(CacheServer).values(identity=poll.server))
-
-    def _is_known_by_now(self, store: Store, poll: Poll) -> bool:
-        """Return whether whoever held a lease on the server before this one lost it by now."""
-        stranger = self._stranger
-        return (
-            not poll.is_trusted
-            and stranger is not None
-            and stranger[0] == poll.server
-            and store.clock.monotonic() - stranger[1] >= store.settings.lease_seconds
-        )
 
 
 def settlement_of(store: Store) -> Settlement:
     """Return the one settlement of this Store in this process."""
     with _creating:
-        return _of_store.setdefault(store, Settlement(store.settings.threads))
+        if store not in _of_store:
+            _of_store[store] = Settlement(store.settings.threads)
+        return _of_store[store]
 
 
 def _poll(store: Store, number: int, *, notify: bool) -> Poll:
@@ -236,7 +218,7 @@ def _poll(store: Store, number: int, *, notify: bool) -> Poll:
         rows = connection.execute(_HOLDERS).all()
     first = rows[0]
     holders = [Holder(row[3], row[4], row[5] / 1000) for row in rows if row[3] is not None]
-    is_trusted = first[2] is None or first[2] == first[1]
+    is_trusted = first[2] == first[1]
     return Poll(number, first[0], tuple(holders), first[1], is_trusted)
 
 

@@ -38,7 +38,7 @@ class CacheServer(Base):
     __tablename__ = "cache_server"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
-    # Its start and its timeline; NULL: no process ever held a lease.
+    # Its start and its timeline. NULL: none is known, as on SQLite, where nobody asks.
     identity: Mapped[str | None] = mapped_column(String(64))
 
     __table_args__ = (CheckConstraint("id = 1", name="single"),)

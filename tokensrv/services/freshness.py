@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tokensrv.db import Store
+from tokensrv.lookup.primary import IDENTITY
 from tokensrv.lookup.settlement import settlement_of
 
 # Where ``events.append`` leaves, in the session's own notes, the last ``seq`` of a transaction
@@ -36,5 +38,6 @@ def settled(store: Store) -> Iterator[Session]:
     settlement = settlement_of(store)
     with settlement.place(store):
         with store.write() as session:
+            server = session.execute(select(IDENTITY)).scalar_one()
             yield session
-        settlement.settle(store, session.info.get(LAST_SEQ))
+        settlement.settle(store, session.info.get(LAST_SEQ), server)

@@ -78,6 +78,9 @@ def revoke_descendants(store: Store, origin: Origin, token_id: int, *, began_at:
     request that ``began_at`` a moment when the token was still good is no reuse, it only came
     second: nothing is revoked then.
     """
+    if not _has_living_descendants(store, token_id):
+        # Whoever goes on presenting a dead token must not keep others from waiting.
+        return 0
     with settled(store) as session:
         presented = session.get(Token, token_id)
         if presented is None or presented.revoked_at is None or presented.revoked_at >= began_at:
@@ -96,6 +99,12 @@ def revoke_descendants(store: Store, origin: Origin, token_id: int, *, began_at:
         )
         append(session, store.clock, origin, [event])
         return len(alive)
+
+
+def _has_living_descendants(store: Store, token_id: int) -> bool:
+    with store.read() as session:
+        found = session.scalars(select(Token).where(Token.id.in_(_descendants(session, token_id))))
+        return any(token.is_active(utcnow(store.clock)) for token in found)
 
 
 def _lock_descendants(session: Session, store: Store, origin: Origin, presented: Token) -> Locked:

@@ -135,12 +135,10 @@ class Usage:
 
     def _start(self) -> None:
         with self._mutex:
-            is_first, self._is_started = not self._is_started, True
-        if is_first:
-            self._start_thread()
-
-    def _start_thread(self) -> None:
-        threading.Thread(target=self._run, name="tokensrv-usage", daemon=True).start()
+            if self._is_started:
+                return
+            threading.Thread(target=self._run, name="tokensrv-usage", daemon=True).start()
+            self._is_started = True
         # A worker of the server ends without atexit; this runs in both kinds of process.
         self._at_exit = Finalize(self, _close_quietly, args=(self,), exitpriority=10)
         if self._begins is not None:

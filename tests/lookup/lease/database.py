@@ -9,27 +9,38 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Delete, Select, Update
+from sqlalchemy import Delete, Update
 
 from tests.lookup.lease.schedule import Scheduler
 from tokensrv.domain.chain import FIRST_HASH
-from tokensrv.domain.facts import ClientFacts, Facts, TokenFacts, TokenKind, UserFacts, UserState
+from tokensrv.domain.facts import (
+    ClientFacts,
+    ExchangeFacts,
+    Facts,
+    TokenFacts,
+    TokenKind,
+    UserFacts,
+    UserState,
+)
 from tokensrv.errors import StorageUnavailable
 from tokensrv.lookup.primary import START, Happened, Position, Reading
-from tokensrv.services.freshness import LAST_SEQ
 
 Result = TypeVar("Result")
 
-OWNER_ID = 7
 CLIENT_ID = "service"
-# What a change takes away.
+# What a change takes away, other than a token.
 OWNER = "the owner"
+CLIENT = "the client"
+# Tokens that stand and fall with another one, whose owner is somebody else.
+SOURCE = 4
+EXCHANGED = (5, 6)
+_OWNER_ID, _ACTOR_ID = 7, 8
 _CLIENT = ClientFacts(1, CLIENT_ID, (), is_disabled=False, scopes=None, allow=())
+_ACTOR = UserFacts(_ACTOR_ID, "root", UserState.ACTIVE, is_admin=True)
 # Whoever lags behind by more than this is told no more than that: a thousand, but few happen here.
 _MOST_EVENTS = 1
 # The deletes that are understood here, the second one of a mutant; another one must be taught.
@@ -70,9 +81,6 @@ class State:
     def head(self) -> Position:
         return self.log[-1][0] if self.log else Position(0, FIRST_HASH)
 
-    def is_gone(self, token_id: int) -> bool:
-        return token_id in self.gone or OWNER in self.gone
-
 
 @dataclass
 class Line:
@@ -111,29 +119,39 @@ class Database:
             raise StorageUnavailable
         return result
 
-    def facts(self, token_id: int) -> Facts:
+    def facts(self, token_id: int, *, with_exchange: bool) -> Facts:
         """Return the facts of a token at this moment."""
-        is_blocked = OWNER in self.state.gone
-        state = UserState.BLOCKED if is_blocked else UserState.ACTIVE
-        token = TokenFacts(
+        gone = self.state.gone
+        state = UserState.BLOCKED if OWNER in gone else UserState.ACTIVE
+        owner = UserFacts(_OWNER_ID, "alice", state, is_admin=False)
+        client = _CLIENT._replace(is_disabled=CLIENT in gone)
+        exchange = ExchangeFacts(
+            self._token(SOURCE), _ACTOR, has_actor=True, client_id=CLIENT_ID, reason=None
+        )
+        token = self._token(token_id)
+        return Facts(client, token, owner, exchange=exchange if with_exchange else None)
+
+    def _token(self, token_id: int) -> TokenFacts:
+        return TokenFacts(
             id=token_id,
-            kind=TokenKind.PERSONAL,
-            user_id=OWNER_ID,
+            kind=TokenKind.EXCHANGED if token_id in EXCHANGED else TokenKind.PERSONAL,
+            user_id=_owner_id(token_id),
             scopes=("api",),
             audience=(),
             created_ms=0,
             expires_ms=None,
             is_revoked=token_id in self.state.gone,
         )
-        return Facts(_CLIENT, token, UserFacts(OWNER_ID, "alice", state, is_admin=False))
 
-    def select(self, token_id: int) -> Selected:
+    def select(self, token_id: int, *, with_exchange: bool) -> Selected:
         """Return the facts of a token with the head and the server of the same moment."""
 
         def select() -> Selected:
-            return Selected(self.facts(token_id), self.state.head.seq, self.state.identity)
+            found = self.facts(token_id, with_exchange=with_exchange)
+            return Selected(found, self.state.head.seq, self.state.identity)
 
-        return self.call(Line(), f"reads token {token_id}", select)
+        also = " and its source" if with_exchange else ""
+        return self.call(Line(), f"reads token {token_id}{also}", select)
 
     def take_away(self, what: int | str) -> int | None:
         """Commit a revocation with its event, and tell whoever listens; None: nothing to do."""
@@ -142,12 +160,7 @@ class Database:
             return None
         state.gone.add(what)
         seq = state.head.seq + 1
-        happened = (
-            Happened("user.blocked", None, None, {"user_id": OWNER_ID})
-            if isinstance(what, str)
-            else Happened("token.revoked", what, None, {"user_id": OWNER_ID})
-        )
-        state.log.append((Position(seq, f"{seq} {what} on {state.identity}"), happened))
+        state.log.append((Position(seq, f"{seq} {what} on {state.identity}"), _event(what)))
         for line in self.lines:
             line.is_notified = line.is_listening
         return seq
@@ -213,160 +226,25 @@ class Database:
                 del self.state.leases[lease_id]
 
 
+def ends(token_id: int) -> set[int | str]:
+    """Return whatever a token is gone with."""
+    return {token_id, OWNER, CLIENT} | ({SOURCE} if token_id in EXCHANGED else set())
+
+
+def _event(what: int | str) -> Happened:
+    if what == OWNER:
+        return Happened("user.blocked", None, None, {"user_id": _OWNER_ID})
+    if what == CLIENT:
+        return Happened("client.disabled", None, CLIENT_ID, {})
+    assert isinstance(what, int)
+    return Happened("token.revoked", what, None, {"user_id": _owner_id(what)})
+
+
+def _owner_id(token_id: int) -> int:
+    return _ACTOR_ID if token_id == SOURCE else _OWNER_ID
+
+
 def _cut(lines: list[Line]) -> None:
     for line in lines:
         line.is_cut = True
     lines.clear()
-
-
-class PrimaryModel:
-    """What ``Primary`` is to the lease, on a line to the model."""
-
-    def __init__(self, database: Database, scheduler: Scheduler) -> None:
-        self._database = database
-        self._scheduler = scheduler
-        self._line = Line()
-        database.lines.append(self._line)
-
-    def listen(self) -> bool:
-        def listen() -> bool:
-            self._line.is_listening = True
-            return True
-
-        return self._database.call(self._line, "listens", listen)
-
-    def server(self) -> str:
-        return self._database.call(
-            self._line, "asks which server it is", lambda: self._database.state.identity
-        )
-
-    def register(self, lease_id: str, acked_seq: int, *, instead_of: str | None) -> None:
-        self._database.call(
-            self._line,
-            f"registers with {acked_seq}",
-            lambda: self._database.register(lease_id, acked_seq, instead_of),
-        )
-
-    def read(self, since: Position | None, lease_id: str) -> Reading:
-        return self._database.call(
-            self._line, "reads the log", lambda: self._database.read(since, lease_id)
-        )
-
-    def acknowledge(self, lease_id: str, seq: int) -> bool:
-        return self._database.call(
-            self._line, f"acknowledges {seq}", lambda: self._database.acknowledge(lease_id, seq)
-        )
-
-    def release(self, lease_id: str) -> None:
-        self._database.call(
-            self._line,
-            "deletes its row",
-            lambda: self._database.state.leases.pop(lease_id, None) is not None,
-        )
-
-    def wait(self, seconds: float, waker: Waker) -> None:
-        line = self._line
-        self._scheduler.wait(
-            lambda: line.is_notified or line.is_cut or waker.is_closed,
-            self._scheduler.now + seconds,
-        )
-        line.is_notified = False
-        if line.is_cut:
-            raise StorageUnavailable
-
-
-class Waker:
-    """What a listener is woken by."""
-
-    is_closed = False
-
-    def close(self) -> None:
-        self.is_closed = True
-
-
-class SocketModel:
-    """What the lease takes from ``socket``."""
-
-    @staticmethod
-    def socketpair() -> tuple[Waker, Waker]:
-        both = Waker()
-        return both, both
-
-
-class SessionModel:
-    """A transaction of the model: everything happens when it is committed."""
-
-    def __init__(self, database: Database) -> None:
-        self.info: dict[str, Any] = {}
-        self.line = Line()
-        self._database = database
-        database.transactions.append(self.line)
-        self._todo: list[Callable[[], None]] = []
-
-    def take_away(self, what: int | str) -> None:
-        def commit() -> None:
-            seq = self._database.take_away(what)
-            if seq is not None:
-                self.info[LAST_SEQ] = seq
-
-        self._todo.append(commit)
-
-    def execute(self, statement: Delete | Update | Select[Any]) -> Rows:
-        if isinstance(statement, Select):
-            # The only thing that is asked in a transaction is where it takes place.
-            return Rows([(self._database.state.identity,)])
-        self._todo.append(lambda: self._database.write(statement))
-        return Rows([])
-
-    def commit(self) -> dict[str, Any]:
-        for one in self._todo:
-            one()
-        return self.info
-
-
-class StoreModel:
-    """What a Store is to lookup and settlement."""
-
-    readers = None
-
-    def __init__(self, database: Database, clock: Any, settings: Any, holders: Any = None) -> None:
-        self.clock = clock
-        self.settings = settings
-        self._database = database
-        # The statement that asks for the holders; every other one only notifies.
-        self._holders = holders
-
-    @contextmanager
-    def write(self) -> Iterator[SessionModel]:
-        session = SessionModel(self._database)
-        yield session
-        self._database.call(session.line, "commits", session.commit)
-
-    @contextmanager
-    def glance(self) -> Iterator[StoreModel]:
-        yield self
-
-    def execute(self, statement: Any) -> Rows:
-        if statement is not self._holders:
-            for line in self._database.lines:
-                line.is_notified = line.is_listening
-            return Rows([])
-        return Rows(self._database.call(Line(), "asks who holds a lease", self._found))
-
-    def _found(self) -> list[tuple[Any, ...]]:
-        state = self._database.state
-        first = (state.head.seq, state.identity, state.trusted)
-        leases = [(lease_id, *row) for lease_id, row in state.leases.items()]
-        return [(*first, *lease) for lease in leases or [(None, None, None)]]
-
-
-class Rows(NamedTuple):
-    """The result of a statement."""
-
-    found: list[tuple[Any, ...]]
-
-    def all(self) -> list[tuple[Any, ...]]:
-        return self.found
-
-    def scalar_one(self) -> Any:
-        return self.found[0][0]

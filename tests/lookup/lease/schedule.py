@@ -1,18 +1,18 @@
 """A scheduler that decides which of several threads goes on, at every point where it matters.
 
 Actors are real threads, of which one runs at a time: at each step the running one hands the baton
-to whoever is chosen, so that the same choices give the same run. It owns the baton, the time and
-what stands in for ``threading`` in the code under test; what the actors do is ``world``'s.
+to whoever is chosen, so that the same choices give the same run. It owns the baton and the time;
+who goes on is for ``policies`` to choose, what the actors do is ``world``'s.
 """
 
 from __future__ import annotations
 
 import math
-import random
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+from tests.lookup.lease.policies import Policy
 
 # More than any run needs, so that one in which nothing gets on ends too.
 _MOST_STEPS = 5_000
@@ -29,47 +29,6 @@ class Happening(NamedTuple):
 
     run: Callable[[], None]
     is_possible: Callable[[], bool]
-
-
-class Policy(Protocol):
-    """Who goes on."""
-
-    def choose(self, names: Sequence[str], current: str) -> str | None:
-        """Return one of the names, or None: from now on everything goes well."""
-
-
-class AtRandom:
-    """Everybody with a weight of his own, so that some stand still for long, and in bouts."""
-
-    def __init__(self, seed: int, steps: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 -- nothing secret: it is to be repeatable.
-        self._left = steps
-        self._persistence = self._random.choice((0.3, 0.6, 0.9))
-        self._weights: dict[str, float] = {}
-
-    def choose(self, names: Sequence[str], current: str) -> str | None:
-        self._left -= 1
-        if self._left < 0:
-            return None
-        if current in names and self._random.random() < self._persistence:
-            return current
-        weights = [self._weight(name) for name in names]
-        return self._random.choices(names, weights)[0]
-
-    def _weight(self, name: str) -> float:
-        if name not in self._weights:
-            self._weights[name] = self._random.choice((0.05, 0.5, 1, 4))
-        return self._weights[name]
-
-
-class Replay:
-    """The choices of an earlier run; one that is not possible now is left out."""
-
-    def __init__(self, choices: Iterable[str]) -> None:
-        self._choices: Iterator[str] = iter(choices)
-
-    def choose(self, names: Sequence[str], current: str) -> str | None:
-        return next((name for name in self._choices if name in names), None)
 
 
 class Actor:
@@ -262,108 +221,3 @@ class Scheduler:
         if chosen is not None:
             chosen.last_turn = self._turns
         return chosen
-
-
-class Threading:
-    """What the code under test takes from ``threading``, under the scheduler."""
-
-    def __init__(self, scheduler: Scheduler, thread_name: str) -> None:
-        self._scheduler = scheduler
-        self._thread_name = thread_name
-
-    def Lock(self) -> Lock:  # noqa: N802 -- the name that it stands in for.
-        return Lock(self._scheduler)
-
-    def Condition(self) -> Condition:  # noqa: N802 -- likewise.
-        return Condition(self._scheduler)
-
-    def Event(self) -> Event:  # noqa: N802 -- likewise.
-        return Event(self._scheduler)
-
-    def Thread(self, *, target: Callable[[], None], **_: Any) -> Thread:  # noqa: N802 -- likewise.
-        return Thread(self._scheduler, self._thread_name, target)
-
-
-class Lock:
-    """A mutex; whoever wants it lets others go on first."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self._is_held = False
-
-    def __enter__(self) -> None:
-        self._scheduler.wait(lambda: not self._is_held)
-        self._is_held = True
-
-    def __exit__(self, *_: object) -> None:
-        self._is_held = False
-
-
-class Condition(Lock):
-    """A mutex with a place to wait at."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        super().__init__(scheduler)
-        self._notified = 0
-
-    def wait(self, timeout: float | None = None) -> bool:
-        before = self._notified
-        with self._let_go():
-            until = math.inf if timeout is None else self._scheduler.now + timeout
-            return self._scheduler.wait(lambda: self._notified > before, until)
-
-    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
-        until = math.inf if timeout is None else self._scheduler.now + timeout
-        while not predicate():
-            if self._scheduler.now >= until:
-                return False
-            self.wait(until - self._scheduler.now)
-        return True
-
-    def notify_all(self) -> None:
-        self._notified += 1
-
-    @contextmanager
-    def _let_go(self) -> Iterator[None]:
-        self._is_held = False
-        try:
-            yield
-        finally:
-            self.__enter__()
-
-
-class Event:
-    """A flag to wait for."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self._is_set = False
-
-    def is_set(self) -> bool:
-        return self._is_set
-
-    def set(self) -> None:
-        self._is_set = True
-
-    def wait(self, timeout: float | None = None) -> bool:
-        until = math.inf if timeout is None else self._scheduler.now + timeout
-        return self._scheduler.wait(self.is_set, until)
-
-
-class Thread:
-    """A thread that becomes an actor."""
-
-    def __init__(self, scheduler: Scheduler, name: str, target: Callable[[], None]) -> None:
-        self._scheduler = scheduler
-        self._name = name
-        self._target = target
-        self._actor: Actor | None = None
-
-    def start(self) -> None:
-        self._actor = self._scheduler.spawn(self._name, self._target)
-
-    def join(self, timeout: float | None = None) -> None:
-        assert self._actor is not None, "cannot join thread before it is started"
-        actor = self._actor
-        until = math.inf if timeout is None else self._scheduler.now + timeout
-        self._scheduler.wait(lambda: actor.is_done, until)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from tests.lookup.lease.code import Code
-from tests.lookup.lease.database import OWNER
-from tests.lookup.lease.schedule import AtRandom, Policy, Replay
+from tests.lookup.lease.database import CLIENT, EXCHANGED, OWNER, SOURCE
+from tests.lookup.lease.policies import AtRandom, Policy, Replay
 from tests.lookup.lease.world import Scenario, World
 
 _STEPS: Final = 150
@@ -21,8 +21,11 @@ SCENARIOS: Final = {
     "a shutdown": Scenario(shuts_down=True),
     "a fork": Scenario(forks=1),
     "a failover": Scenario(failovers=1),
+    "a failover and one change": Scenario(changes=(2,), failovers=1),
     "a failover to a replica that is not far behind": Scenario(failovers=1, replications=1),
     "nothing special": Scenario(ticks=0),
+    "a client's change": Scenario(changes=(CLIENT, 2)),
+    "an exchange": Scenario(tokens=EXCHANGED, changes=(SOURCE, EXCHANGED[1])),
 }
 
 

@@ -7,22 +7,16 @@ something is answered, within one lease at most, and the cache answers again in 
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 from tests.lookup.lease.code import Code
-from tests.lookup.lease.database import (
-    CLIENT_ID,
-    OWNER,
-    Database,
-    PrimaryModel,
-    SocketModel,
-    StoreModel,
-)
-from tests.lookup.lease.schedule import Happening, Policy, Scheduler, Threading
+from tests.lookup.lease.connections import StoreModel
+from tests.lookup.lease.database import CLIENT_ID, Database, ends
+from tests.lookup.lease.linking import Clock, asking, link
+from tests.lookup.lease.policies import Policy
+from tests.lookup.lease.schedule import Happening, Scheduler
 from tokensrv.config import Settings
 from tokensrv.domain.facts import Facts, UserState
 from tokensrv.errors import StorageUnavailable
@@ -33,7 +27,6 @@ _TICK_SECONDS = LEASE_SECONDS / 4
 _SLOW = 0.9
 # With nobody stalled or cut off, an acknowledgement comes long before the lease is over.
 _SOON_SECONDS = LEASE_SECONDS / 10
-_TOKENS = (1, 2)
 _ANOTHER_TOKEN = 3
 _PROCESS = ("listener", "asks 1", "asks 2", "warm", "shutdown")
 
@@ -41,6 +34,8 @@ _PROCESS = ("listener", "asks 1", "asks 2", "warm", "shutdown")
 class Scenario(NamedTuple):
     """What may happen in a run, and how often."""
 
+    # The tokens that are asked for: one that is in the cache if it is warm, and one that is not.
+    tokens: tuple[int, int] = (1, 2)
     changes: tuple[int | str, ...] = (1, 2)
     ticks: int = 12
     cuts: int = 0
@@ -65,10 +60,10 @@ class World:
         self._unanswered = len(scenario.changes)
         self._left = scenario._asdict()
         self.database = Database(self.scheduler, LEASE_SECONDS)
-        self._link(code)
+        link(code, self.scheduler, self.database)
         settings = Settings(cache_entries=10, lease_seconds=LEASE_SECONDS)
         clock = Clock(self.scheduler, _SLOW)
-        self._lookup = _lookup(code, self.database)(StoreModel(self.database, clock, settings))
+        self._lookup = asking(code, self.database)(StoreModel(self.database, clock, settings))
         self._child: Any = None
         holders = vars(code.settlement)["_HOLDERS"]
         self._store = StoreModel(self.database, Clock(self.scheduler, 1), settings, holders)
@@ -87,27 +82,12 @@ class World:
         self.scheduler.run()
         return self.scheduler.failure
 
-    def _link(self, code: Code) -> None:
-        scheduled = Threading(self.scheduler, "listener")
-        for module in (code.cache, code.lease, code.settlement, code.postgres):
-            vars(module)["threading"] = scheduled
-        code.lease.socket = SocketModel
-        code.postgres.Finalize = _NoFinalize
-        code.postgres.Cache = _cache(code, self.scheduler)
-        code.postgres.connected = self._connected
-        settlement = code.settlement.Settlement(4)
-        code.freshness.settlement_of = lambda _store: settlement
-
-    @contextmanager
-    def _connected(self, _store: StoreModel) -> Iterator[PrimaryModel]:
-        yield PrimaryModel(self.database, self.scheduler)
-
     def _begin(self) -> None:
         """Let everybody loose, once the cache answers if it is to be warm."""
         if self._scenario.is_warm:
-            self._ask(1)
+            self._ask(self._scenario.tokens[0])
             self.scheduler.wait(self._is_serving)
-            self._ask(1)
+            self._ask(self._scenario.tokens[0])
         for number, what in enumerate(self._scenario.changes):
             self.scheduler.spawn(f"change {number + 1}", partial(self._change, what))
         for number in (1, 2):
@@ -119,7 +99,8 @@ class World:
 
     def _ask_often(self, number: int) -> None:
         # Both ask for the token that is not in the cache yet, so that its reads may overlap.
-        for token_id in (2, 1, 1) if number == 1 else (2, 1, 2, 1):
+        warm, cold = self._scenario.tokens
+        for token_id in (cold, warm, warm) if number == 1 else (cold, warm, cold, warm):
             self._ask(token_id)
 
     def _ask(self, token_id: int) -> None:
@@ -131,7 +112,7 @@ class World:
         self.scheduler.note(f"token {token_id} is {'active' if _is_active(found) else 'gone'}")
         for what, which in answered:
             # A failover may have lost the change itself meanwhile.
-            if what in self._answered and what in (token_id, OWNER) and _is_active(found):
+            if what in self._answered and what in ends(token_id) and _is_active(found):
                 self.scheduler.end(f"token {token_id} is found active by who asked after {which}")
 
     def _change(self, what: int | str) -> None:
@@ -165,7 +146,7 @@ class World:
             self.scheduler.end("a change is not answered")
         if self._is_up and not self._scenario.shuts_down:
             # Only who is asked something starts to listen.
-            self._ask(2)
+            self._ask(self._scenario.tokens[1])
             if not self.scheduler.wait(self._is_serving, end + LEASE_SECONDS):
                 self.scheduler.end("the cache does not come back")
         self.scheduler.end()
@@ -177,7 +158,8 @@ class World:
         """Return what is wrong with the answer of who would ask now."""
         if not self._answered or not self._is_up:
             return None
-        gone = [one for one in _TOKENS if not self._answered.keys().isdisjoint({one, OWNER})]
+        tokens = self._scenario.tokens
+        gone = [one for one in tokens if not self._answered.keys().isdisjoint(ends(one))]
         for lookup in filter(None, (self._lookup, self._child)):
             for token_id in gone:
                 found = lookup.cache.find((CLIENT_ID, bytes([token_id]), None))
@@ -230,8 +212,7 @@ class World:
 
     def _fork(self) -> None:
         self.scheduler.trace.append("-- the process forks")
-        self._child = copy.copy(self._lookup)
-        self._child.cache = self._lookup.cache.copied()
+        self._child = self._lookup.forked()
         self.scheduler.probe(self._child.forget)
 
     def _replicate(self) -> None:
@@ -249,68 +230,11 @@ class World:
         }
 
 
-class Clock:
-    """The scheduler's time, by a clock that may be slow."""
-
-    def __init__(self, scheduler: Scheduler, rate: float) -> None:
-        self._scheduler = scheduler
-        self._rate = rate
-
-    def now_ms(self) -> int:
-        return 0
-
-    def monotonic(self) -> float:
-        self._scheduler.step()
-        now = self._scheduler.now * self._rate
-        self._scheduler.step()
-        return now
-
-
-class _NoFinalize:
-    """Nothing is left to be done when the process of the tests ends."""
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        pass
-
-    def cancel(self) -> None:
-        pass
-
-
 def _is_active(found: Facts) -> bool:
+    assert found.client is not None
     assert found.token is not None
     assert found.owner is not None
-    return not found.token.is_revoked and found.owner.state == UserState.ACTIVE
-
-
-def _cache(code: Code, scheduler: Scheduler) -> type:
-    class Entries(dict[Any, Any]):
-        """Lets others go on before each change."""
-
-        def __setitem__(self, key: Any, value: Any) -> None:
-            scheduler.step()
-            super().__setitem__(key, value)
-
-        def pop(self, *arguments: Any) -> Any:
-            scheduler.step()
-            return super().pop(*arguments)
-
-    class Watched(code.cache.Cache):  # type: ignore[misc, name-defined]
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
-            self._entries = Entries()
-
-        def copied(self) -> Any:
-            """Return what a forked child has of it."""
-            twin = copy.copy(self)
-            vars(twin)["_entries"] = Entries(self._entries)
-            return twin
-
-    return Watched
-
-
-def _lookup(code: Code, database: Database) -> Any:
-    class Asking(code.postgres.PostgresLookup):  # type: ignore[misc, name-defined]
-        def _select(self, _shape: Any, named: dict[str, Any]) -> tuple[Facts, int, str]:
-            return database.select(named["digest"][0])
-
-    return Asking
+    if found.client.is_disabled or found.owner.state != UserState.ACTIVE:
+        return False
+    source = found.exchange.source if found.exchange is not None else None
+    return not found.token.is_revoked and (source is None or not source.is_revoked)

@@ -12,6 +12,11 @@ depends_on = None
 
 # SQLite only gives AUTOINCREMENT to a column that is literally INTEGER.
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+# When the server started, and on which timeline it writes.
+_IDENTITY: sa.ColumnElement[str] = sa.literal_column(
+    "extract(epoch FROM pg_postmaster_start_time())::text"
+    " || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)"
+)
 
 
 def upgrade() -> None:
@@ -32,7 +37,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cache_server")),
         sa.CheckConstraint("id = 1", name=op.f("ck_cache_server_single")),
     )
-    op.bulk_insert(table, [{"id": 1, "identity": None}])
+    # Nobody holds a lease yet, so that none can have been lost on this server.
+    here = _IDENTITY if op.get_bind().dialect.name == "postgresql" else None
+    op.execute(table.insert().values(id=1, identity=here))
 
 
 def downgrade() -> None:
