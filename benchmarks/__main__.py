@@ -1,6 +1,6 @@
 """``make bench``: one run, one table.
 
-    python -m benchmarks [--quick] [--sizes 10_000,1_000_000] [--publish]
+    python -m benchmarks [--quick] [--sizes 10_000,1_000_000] [--folder FOLDER] [--publish]
 
 The data are made in a folder that is removed afterwards. One that is given stays, so that the next
 run finds its millions of tokens there.
@@ -18,6 +18,7 @@ import click
 from rich.console import Console
 
 from benchmarks import bench, machine, parts
+from benchmarks.cases import Database, Sizes
 from benchmarks.instances import forget_settings
 from benchmarks.measurements import Run
 from benchmarks.peers.processes import missing
@@ -42,6 +43,11 @@ def _read_sizes(
 @click.command()
 @click.option("--quick", is_flag=True, help="In two minutes: one size, short loads, no others.")
 @click.option("--sizes", callback=_read_sizes, help="Tokens in the database: 10_000,10_000_000.")
+@click.option(
+    "--postgres-at-most",
+    type=click.IntRange(min=1),
+    help="Tokens in the largest database of PostgreSQL, which takes longest to fill.",
+)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where the data stay.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where the numbers go, as JSON.")
 @click.option("--publish", "is_published", is_flag=True, help="Show the run in the documentation.")
@@ -49,6 +55,7 @@ def command(
     *,
     quick: bool,
     sizes: tuple[int, ...],
+    postgres_at_most: int | None,
     folder: Path | None,
     output: Path | None,
     is_published: bool,
@@ -58,7 +65,8 @@ def command(
         raise click.ClickException(f"{why_not}; on Debian: apt install wrk util-linux.")
     forget_settings()
     with _kept(folder) as kept:
-        run = _run(kept, sizes or (_QUICK_SIZES if quick else _SIZES), is_quick=quick)
+        chosen = _of_each(sizes or (_QUICK_SIZES if quick else _SIZES), postgres_at_most)
+        run = _run(kept, chosen, is_quick=quick)
     screen = Console()
     if not screen.is_terminal:
         screen.width = _PIPED_WIDTH
@@ -70,7 +78,14 @@ def command(
     sys.exit(any(row.is_broken for row in run.rows))
 
 
-def _run(folder: Path, sizes: tuple[int, ...], *, is_quick: bool) -> Run:
+def _of_each(sizes: tuple[int, ...], postgres_at_most: int | None) -> Sizes:
+    limited = sizes
+    if postgres_at_most is not None:
+        limited = tuple(sorted({min(size, postgres_at_most) for size in sizes}))
+    return {Database.SQLITE: sizes, Database.POSTGRES: limited}
+
+
+def _run(folder: Path, sizes: Sizes, *, is_quick: bool) -> Run:
     progress = Console(stderr=True)
     with bench.running(folder, _QUICK_SECONDS if is_quick else _SECONDS) as running:
         rows = []

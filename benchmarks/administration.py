@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import httpx
 
 from benchmarks.bench import Bench
-from benchmarks.cases import Deployment
+from benchmarks.cases import MANY, Deployment
 from benchmarks.instances import SEED, Instance, Server
 from benchmarks.introspections import costs, failures
 from benchmarks.measurements import Goal, Row
@@ -27,6 +27,7 @@ _LISTED, _LISTED_SECONDS = 50, 5
 _REVOKED = 200
 _PATIENCE_SECONDS = 30
 _PROMPT = Goal("p99_ms", at_most=20)
+_LIST = _PROMPT._replace(tokens=MANY)
 _CREATED = Goal("requests_per_second", at_least=500)
 _NEW = {"name": "benchmark", "scopes[]": "read_api"}
 
@@ -38,7 +39,8 @@ def lists(bench: Bench, deployment: Deployment) -> Iterator[Row]:
             answers = _asked(client, path)
             wrong = sum(not answer.is_success or not is_right(answer.json()) for answer in answers)
             taken = latencies([answer.elapsed.total_seconds() for answer in answers], wrong)
-            yield _row(f"{deployment.name}: lists", name, taken, goal)
+            wanted = goal and goal.at(deployment.tokens)
+            yield _row(f"{deployment.name}: lists", name, taken, wanted)
 
 
 def writes(bench: Bench, deployment: Deployment) -> Iterator[Row]:
@@ -107,18 +109,13 @@ def _shapes(
     name = token["name"]
     keyset = f"{_TOKENS}?pagination=keyset&order_by=id&per_page=20"
     following = client.get(keyset).links["next"]["url"]
-    yield "first page", _TOKENS, lambda found: len(found) == 20, _PROMPT
-    yield "second page by key", following, lambda found: len(found) == 20, _PROMPT
-    yield "one by id", f"{_TOKENS}/{token['id']}", lambda found: found["name"] == name, _PROMPT
+    yield "first page", _TOKENS, lambda found: len(found) == 20, _LIST
+    yield "second page by key", following, lambda found: len(found) == 20, _LIST
+    yield "one by id", f"{_TOKENS}/{token['id']}", lambda found: found["name"] == name, _LIST
     owner = f"{_TOKENS}?user_id={user_id}"
-    yield (
-        "of one owner",
-        owner,
-        lambda found: {one["user_id"] for one in found} == {user_id},
-        _PROMPT,
-    )
+    yield "of one owner", owner, lambda found: {one["user_id"] for one in found} == {user_id}, _LIST
     exact = f"{_TOKENS}?name={name}"
-    yield "by exact name", exact, lambda found: [one["name"] for one in found] == [name], _PROMPT
+    yield "by exact name", exact, lambda found: [one["name"] for one in found] == [name], _LIST
     part = f"{_TOKENS}?search={name}"
     yield "by a part of the name", part, lambda found: name in {one["name"] for one in found}, None
 

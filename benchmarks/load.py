@@ -14,6 +14,8 @@ from benchmarks.processes import cpu_seconds
 _SCRIPT = Path(__file__).with_name("wrk.lua")
 # Every thread of two workers finds the next request waiting.
 _CONNECTIONS = 16
+# Some of the other services take seconds for the first answers after their start.
+_PATIENCE = "--timeout=10s"
 
 Pids = Callable[[], list[int]]
 
@@ -84,7 +86,7 @@ class Load:
     def _burst(self, seconds: int, *, expected: str = "") -> Burst:
         headers = [f"--header={name}: {value}" for name, value in self._endpoint.headers.items()]
         command = ["taskset", "--cpu-list", str(self._core), "wrk", "--threads=1", *headers]
-        command += [f"--connections={_CONNECTIONS}", f"--duration={seconds}s"]
+        command += [f"--connections={_CONNECTIONS}", f"--duration={seconds}s", _PATIENCE]
         command += [f"--script={_SCRIPT}", self._endpoint.url, "--", str(self._file)]
         command += [str(self._asked), expected]
         done = subprocess.run(command, check=True, capture_output=True, text=True)

@@ -9,11 +9,19 @@ from typing import Any, NamedTuple
 
 
 class Goal(NamedTuple):
-    """What is wanted: the value of this name is at least, or at most, so much."""
+    """What is wanted: the value of this name is at least, or at most, so much.
+
+    ``tokens``: only of a database that holds so many; None: of any.
+    """
 
     of: str
     at_least: float | None = None
     at_most: float | None = None
+    tokens: int | None = None
+
+    def at(self, tokens: int) -> Goal | None:
+        """Return the goal for a database with so many tokens, None where nothing is wanted."""
+        return self if self.tokens in (None, tokens) else None
 
     def is_met(self, value: float) -> bool:
         """Return whether the value is within the goal."""

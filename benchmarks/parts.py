@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import groupby
 from subprocess import SubprocessError
@@ -11,7 +11,7 @@ import httpx
 
 from benchmarks import administration, introspections, others
 from benchmarks.bench import Bench
-from benchmarks.cases import Database, Deployment, cases
+from benchmarks.cases import Database, Deployment, Sizes, cases
 from benchmarks.measurements import Goal, Row
 from benchmarks.writers import longest_waits
 from tokensrv.errors import TokensrvError
@@ -23,7 +23,7 @@ _BROKEN = (SubprocessError, httpx.HTTPError, OSError, RuntimeError, TokensrvErro
 _QUEUED = Goal("of_busy_timeout", at_most=0.1)
 
 
-def rows(bench: Bench, sizes: Sequence[int], *, is_quick: bool) -> Iterator[Row]:
+def rows(bench: Bench, sizes: Sizes, *, is_quick: bool) -> Iterator[Row]:
     """Yield every row of a run as it is measured; the constant handler's come last."""
     measured: list[Row] = []
     for name, part in _parts(bench, sizes, is_quick=is_quick):
@@ -38,17 +38,17 @@ def rows(bench: Bench, sizes: Sequence[int], *, is_quick: bool) -> Iterator[Row]
     yield introspections.constant(bench)
 
 
-def _parts(bench: Bench, sizes: Sequence[int], *, is_quick: bool) -> Iterator[tuple[str, Part]]:
+def _parts(bench: Bench, sizes: Sizes, *, is_quick: bool) -> Iterator[tuple[str, Part]]:
     yield introspections.REFERENCE, partial(introspections.empty_view, bench)
     wanted = cases(sizes, is_quick=is_quick)
     for deployment, those in groupby(wanted, key=lambda case: case.deployment):
         yield deployment.name, partial(introspections.rows, bench, deployment, list(those))
     if not is_quick:
         for database in Database:
-            large = Deployment(database, sizes[-1])
+            large = Deployment(database, sizes[database][-1])
             yield large.name, partial(administration.lists, bench, large)
     for database in Database:
-        small = Deployment(database, sizes[0], workers=_WORKERS)
+        small = Deployment(database, sizes[database][0], workers=_WORKERS)
         yield small.name, partial(administration.writes, bench, small)
     yield "writers", partial(_writers, bench)
     if not is_quick:

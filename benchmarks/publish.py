@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from benchmarks.budget import budget
@@ -39,12 +39,15 @@ def text(run: Run) -> str:
 
 def with_numbers(page: str, run: Run) -> str:
     """Return the page with the run's tables where they belong."""
-    for name, lines in (("budget", _budget(run)), ("numbers", _numbers(run))):
-        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
-        head, _, rest = page.partition(begin)
-        table = "\n".join(lines)
-        page = f"{head}{begin}\n{table}\n\n{end}{rest.partition(end)[2]}"
-    return page
+    return with_lines(with_lines(page, "budget", _budget(run)), "numbers", _numbers(run))
+
+
+def with_lines(page: str, name: str, lines: Iterable[str]) -> str:
+    """Return the page with these lines between its marks of this name."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    head, _, rest = page.partition(begin)
+    table = "\n".join(lines)
+    return f"{head}{begin}\n{table}\n\n{end}{rest.partition(end)[2]}"
 
 
 def _budget(run: Run) -> Iterator[str]:

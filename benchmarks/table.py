@@ -29,6 +29,7 @@ COLUMNS = (
     Column("cpu_us", "CPU µs", "{:,.1f}"),
     Column("storage_cpu_us", "database µs", "{:,.1f}"),
     Column("ratio", "ratio", "{:.2f}"),
+    Column("flatness", "flat", "{:.2f}"),
     Column("p50_ms", "p50 ms", "{:.2f}"),
     Column("p99_ms", "p99 ms", "{:.2f}"),
     Column("longest_ms", "longest ms", "{:,.1f}"),
@@ -37,7 +38,7 @@ COLUMNS = (
 )
 _WORDS = {
     "ratio": "ratio",
-    "flatness": "of the CPU time at the smallest size",
+    "flatness": "flat",
     "p99_ms": "p99 ms",
     "requests_per_second": "requests/s",
     "of_fastest_peer": "of the fastest other's CPU time",
@@ -75,7 +76,8 @@ def legend(run: Run) -> str:
         f"{run.day}: {versions}. wrk and PostgreSQL have the first core; one worker has the last,"
         " two have the last two, beside wrk if there are no more. CPU µs: what the server's"
         " processes used per answer; database µs: what PostgreSQL's did. Ratio: the CPU time of a"
-        " constant answer, measured before and after, divided by this one's. p50 and p99 of"
+        " constant answer, measured before and after, divided by this one's. Flat: the CPU time"
+        " of the same tokens in the smallest database, divided by this one's. p50 and p99 of"
         " introspections: at half of the requests/s, begun at random moments; of lists and"
         " revocations: one after the other."
     )
@@ -88,7 +90,8 @@ def wanted(row: Row) -> str:
         sign, bound = "≥", row.goal.at_least
         if bound is None:
             sign, bound = "≤", row.goal.at_most
-        said.insert(0, f"{_WORDS[row.goal.of]} {sign} {bound:g}{_outcome(row)}")
+        size = "" if row.goal.tokens is None else f"at {row.goal.tokens:,} tokens: "
+        said.insert(0, f"{size}{_WORDS[row.goal.of]} {sign} {bound:g}{_outcome(row)}")
     return "; ".join(said)
 
 

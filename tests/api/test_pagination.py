@@ -74,9 +74,9 @@ def test_clamps_per_page(five: Api, per_page: str) -> None:
     assert "per_page=100>" in headers["Link"]
 
 
-@pytest.mark.parametrize("page", ["9223372036854775808", "9" * 400])
-def test_far_beyond_the_end_is_empty(five: Api, page: str) -> None:
-    assert ids(five.get(f"{TOKENS}?page={page}")) == []
+def test_of_a_list_that_is_always_empty_have_any_number(user: Api) -> None:
+    answer = user.get(f"{TOKENS}/self/associations?page={'9' * 400}")
+    assert (answer.status_code, answer.json) == (200, {"groups": [], "projects": []})
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,33 @@ def test_counts_no_further_than_10000(user: Api, store: Store, alice: UserRecord
     assert 'rel="last"' not in headers["Link"]
 
 
-def test_of_users_ends_at_an_offset_of_50000(admin: Api) -> None:
-    assert admin.get("/users?per_page=100&page=501").status_code == 200
-    answer = admin.get("/users?per_page=100&page=502")
-    assert answer.status_code == 405
-    assert "keyset pagination" in answer.json["error"]
+@pytest.mark.parametrize(
+    ("path", "kind", "has_keyset"),
+    [
+        pytest.param("/users", "User", True, id="users"),
+        pytest.param(TOKENS, "PersonalAccessToken", True, id="tokens"),
+        pytest.param(
+            "/users/1/impersonation_tokens",
+            "PersonalAccessToken",
+            False,
+            id="impersonation tokens",
+        ),
+        pytest.param("/tokensrv/clients", "Client", False, id="clients"),
+    ],
+)
+def test_end_at_an_offset_of_50000(admin: Api, path: str, kind: str, has_keyset: bool) -> None:
+    assert admin.get(f"{path}?per_page=100&page=501").json == []
+    more = " Remaining records can be retrieved using keyset pagination."
+    expected = (
+        "Offset pagination has a maximum allowed offset of 50000 for requests that return objects"
+        f" of type {kind}.{more if has_keyset else ''}"
+    )
+    for page in ("502", "9223372036854775808", "9" * 400):
+        answer = admin.get(f"{path}?per_page=100&page={page}")
+        assert (answer.status_code, answer.json) == (405, {"error": expected})
+
+
+@pytest.mark.parametrize("path", ["/users", TOKENS])
+def test_by_key_are_found_whatever_the_number(admin: Api, path: str) -> None:
+    answer = admin.get(f"{path}?pagination=keyset&order_by=id&per_page=100&page={'9' * 400}")
+    assert (answer.status_code, bool(answer.json)) == (200, True)

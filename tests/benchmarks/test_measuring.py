@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import paced
+from benchmarks import footprint, paced
 from benchmarks.cases import Case, Database, Deployment, Tokens
 from benchmarks.instances import Instance, Server, prepare, serving
 from benchmarks.load import Load
 from benchmarks.peers import Endpoint
 from benchmarks.questions import introspection
+from benchmarks.steps import ANEW, FINDING, FOUND_BY, WHOLE, steps
 from tests.databases import Databases
+from tokensrv.app import create_app
 
 pytestmark = pytest.mark.xdist_group("benchmarks")
 
@@ -79,3 +81,24 @@ def test_refused_answers_are_failures(hot: Endpoint, tmp_path: Path) -> None:
 def test_the_paced_client_reads_every_answer(hot: Endpoint) -> None:
     found = paced.ask(replace(hot, expected='"active":false'), rate=100, seconds=0.3)
     assert found.failures == found.answers > 0
+
+
+def test_the_steps_of_the_profile_can_be_done_again_and_again(tmp_path: Path) -> None:
+    instance = prepare(tmp_path, "", 100)
+    app = create_app(instance.settings)
+    found = {step.name: step for step in steps(app, instance)}
+    assert {WHOLE, FINDING, *FOUND_BY, ANEW} < found.keys()
+    for _ in range(2):
+        for step in found.values():
+            answers = [step.do(*arguments) for arguments in step.asked]
+            assert all(answers) == (step.name != "the answer of this second, its use counted")
+    app.extensions["tokensrv_usage"].close()
+    app.extensions["tokensrv"].close()
+
+
+def test_an_entry_is_measured_with_as_many_as_the_cache_holds(tmp_path: Path) -> None:
+    instance = prepare(tmp_path, "", 100)
+    app = create_app(instance.settings)
+    with pytest.raises(RuntimeError, match="of 100,000 tokens are active"):
+        footprint.entry_bytes(app.extensions["tokensrv_lookup"], instance)
+    app.extensions["tokensrv"].close()

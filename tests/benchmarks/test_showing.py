@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from benchmarks import publish
+from benchmarks import machine, profile, publish
 from benchmarks.__main__ import command
+from benchmarks.cases import FLAT, MANY, Database, Tokens, cases
 from benchmarks.measurements import Goal, Row, Run
 from benchmarks.picture import picture
 from benchmarks.table import table, wanted
@@ -47,6 +48,26 @@ def test_the_table_says_what_is_missed() -> None:
     assert "ratio ≥ 0.42: 0.4, missed" in captured.get()
 
 
+def test_what_is_wanted_of_many_tokens_is_wanted_of_no_fewer() -> None:
+    sizes = {Database.SQLITE: (10_000, MANY), Database.POSTGRES: (10_000, MANY // 10)}
+    found = {
+        (case.deployment.database, case.deployment.tokens): case.goal
+        for case in cases(sizes, is_quick=False)
+        if case.tokens is Tokens.FIRST
+    }
+    assert found == {
+        (Database.SQLITE, 10_000): None,
+        (Database.SQLITE, MANY): FLAT,
+        (Database.POSTGRES, 10_000): None,
+        (Database.POSTGRES, MANY // 10): None,
+    }
+
+
+def test_the_size_that_is_meant_is_named() -> None:
+    flat = Row(section="a section", name="a case", values={"flatness": 0.95}, goal=FLAT)
+    assert wanted(flat) == "at 10,000,000 tokens: flat ≥ 0.9: 0.95, met"
+
+
 def test_the_latest_run_is_read_as_it_was_written() -> None:
     run = publish.latest()
     assert publish.text(run) == publish.LATEST.read_text(encoding="utf-8")
@@ -57,6 +78,22 @@ def test_the_documentation_shows_the_latest_run() -> None:
     run, page = publish.latest(), publish.PAGE.read_text(encoding="utf-8")
     assert publish.with_numbers(page, run) == page
     assert publish.PICTURE.read_text(encoding="utf-8") == picture(run)
+
+
+def test_the_documentation_shows_the_latest_profile() -> None:
+    latest, page = profile.latest(), publish.PAGE.read_text(encoding="utf-8")
+    assert profile.with_profile(page, latest) == page
+    assert latest.text() == profile.LATEST.read_text(encoding="utf-8")
+
+
+def test_the_interpreter_is_named_by_how_it_was_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.base_prefix", "/opt/python")
+    for arguments, told in (
+        ("'--enable-shared'", "not optimised by a profile"),
+        ("'--enable-optimizations' '--with-lto'", "optimised by a profile"),
+    ):
+        monkeypatch.setattr("sysconfig.get_config_var", {"CONFIG_ARGS": arguments}.get)
+        assert machine.of_process()["interpreter"] == told
 
 
 def test_the_picture_says_in_words_what_it_shows() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import multiprocessing
 import signal
 import socket
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ from tokensrv.cli.serve import worker as serve_worker
 from tokensrv.cli.serve.worker import load_worker
 from tokensrv.config import FILE_NAME, Settings
 from tokensrv.db import Store, sqlite
+from tokensrv.services import schema
+from tokensrv.services.schema import SchemaState
 
 # The tests run in processes with several threads; `tokensrv serve` has one when it forks.
 pytestmark = pytest.mark.filterwarnings(
@@ -228,6 +232,30 @@ def test_a_file_that_is_no_socket_is_left_alone(run: Run, tmp_path: Path) -> Non
     assert path.read_text() == "important"
 
 
+def test_a_socket_whose_server_accepts_nobody_at_the_moment_is_in_use(
+    run: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "busy.sock"
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(0)
+        waiting = [sockets.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+        assert [one.connect_ex(str(path)) for one in waiting][-1] == errno.EAGAIN
+        assert "another server listens there" in refusal(run("--unix-socket", str(path)))
+        assert path.exists()
+
+
+def test_a_socket_that_says_anything_else_is_left_alone(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "datagrams.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+        assert "Protocol wrong type for socket" in refusal(run("--unix-socket", str(path)))
+        assert path.exists()
+
+
 @pytest.mark.parametrize("path", ["/proc/tokensrv.sock", "x" * 110], ids=["folder", "length"])
 def test_a_socket_that_cannot_be_made_is_refused(run: Run, path: str) -> None:
     assert f"Cannot listen at {path}: " in refusal(run("--unix-socket", path))
@@ -315,6 +343,19 @@ def test_the_schema_is_upgraded_before_anything_is_served(
     assert "no user" in refusal(runner.invoke(main, ["serve", "--port", str(port)]))
     upgrade = runner.invoke(main, ["db", "upgrade"])
     assert upgrade.output == "The schema is current.\n"
+
+
+def test_workers_inherit_which_schema_this_code_has(
+    run: Run, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_user(store)
+    schema._head.cache_clear()  # noqa: SLF001  # as in a process that has just started
+    schema._known.cache_clear()  # noqa: SLF001
+    assert run().exit_code == 0
+    # From here on a worker may be forked, whatever `pip install -U` has made of the files.
+    (tmp_path / "HEAD").write_text("9999_later\n")
+    monkeypatch.setattr(schema, "files", lambda _package: tmp_path)
+    assert schema.state(store) is SchemaState.CURRENT
 
 
 WORKER_URL = "http://worker.example.com"

@@ -49,8 +49,8 @@ def test_what_the_workers_shared_is_gone_with_the_server(
 
 def folders_of(workers: list[int]) -> list[Path]:
     """Return the folders in which all of them have left their numbers."""
-    names = {f"{pid}.prom" for pid in workers}
-    return [path for path in folders() if names <= {file.name for file in path.glob("*.prom")}]
+    names = [f"{pid}-*.prom" for pid in workers]
+    return [path for path in folders() if all(any(path.glob(name)) for name in names)]
 
 
 def folders() -> set[Path]:

@@ -11,7 +11,7 @@ from tests.oauth.conftest import World, as_service
 from tests.oauth.exchanges import ask, exchanged, of_token, refused
 from tokensrv.services import tokens, user_states
 from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.tokens import TokenChanges
+from tokensrv.services.token_values import TokenChanges
 
 INACTIVE = {"active": False}
 

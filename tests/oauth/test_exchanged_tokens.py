@@ -18,7 +18,7 @@ from tokensrv.domain.facts import TokenKind
 from tokensrv.services import rotation, tokens, user_states, users
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import NewToken
-from tokensrv.services.tokens import TokenChanges
+from tokensrv.services.token_values import TokenChanges
 
 SELF = "/personal_access_tokens/self"
 NOT_UNDER_SUDO = {"message": "403 Forbidden - Not allowed while using sudo"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -50,6 +52,14 @@ class Slow(io.RawIOBase):
             raise ConnectionResetError
         buffer[: len(found)] = found
         return len(found)
+
+
+class OnItsWay(io.BytesIO):
+    """A body that other threads may run before, as it is with one that comes from a socket."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        time.sleep(0.001)
+        return super().read(size)
 
 
 @dataclass(frozen=True)
@@ -380,15 +390,32 @@ def test_everything_is_the_business_of_flask_until_the_schema_is_known(stage: St
     assert len(entered) == 1
 
 
-def test_without_a_place_to_wait_for_the_body_it_is_left_unread(stage: Stage) -> None:
-    places, entered = wsgi.places(stage.world.http.application), []
-    environ = Sent("token=<alice>").to(stage)
+def test_a_crowd_waits_for_places_and_is_answered_without_flask(stage: Stage) -> None:
+    entered: list[Environ] = []
     stage.fast.flask = lambda environ, _: entered.append(environ) or []
-    while places.take():
-        pass
-    stage.fast(environ, lambda *_: None)
-    assert entered == [environ]
-    assert environ["wsgi.input"].tell() == 0
+    asked = [Sent("token=<alice>").to(stage) for _ in range(48)]
+    for environ in asked:
+        environ["wsgi.input"] = OnItsWay(environ["wsgi.input"].read())
+
+    def answer(environ: Environ) -> bytes:
+        return b"".join(run_wsgi_app(stage.fast, environ, buffered=True)[0])
+
+    with ThreadPoolExecutor(16) as crowd:
+        answers = list(crowd.map(answer, asked))
+    assert (len(entered), [b'"active":true' in body for body in answers]) == (0, [True] * 48)
+
+
+def test_without_a_place_the_body_is_left_unread_and_nobody_waits_twice(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(wsgi.Places, "take", lambda _, seconds=0: bool(waited.append(seconds)))
+    environ = Sent("token=<alice>").to(stage)
+    status, headers, body, *left = outcome(stage, stage.fast, environ)
+    assert (status.split()[0], body) == ("503", b'{"error":"temporarily_unavailable"}\n')
+    assert ("Retry-After", "1") in headers
+    assert (left, waited, environ["wsgi.input"].tell()) == ([[], []], [0.25], 0)
+    assert_same(stage, Sent("token=<alice>"))
 
 
 def test_every_place_is_given_back(stage: Stage) -> None:

@@ -17,7 +17,7 @@ from tokensrv.errors import TokensrvError
 from tokensrv.services import clients, tokens, user_states
 from tokensrv.services.client_values import ClientValues
 from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.tokens import TokenChanges
+from tokensrv.services.token_values import TokenChanges
 
 Told = dict[str, Any]
 Loss = Callable[[Stage], object]

@@ -93,8 +93,9 @@ def test_what_an_ended_worker_counted_stays_and_what_it_held_does_not(
         found = values(node)
         assert (found[ACTIVE], found["tokensrv_held"]) == (count, 1)
     # However many have ended.
-    files = sorted(path.name for path in tmp_path.glob("*.prom"))
-    assert files == sorted([f"{os.getpid()}.prom", "ended.prom"])
+    own, ended = sorted(path.name for path in tmp_path.glob("*.prom"))
+    assert own.startswith(f"{os.getpid()}-")
+    assert ended == "ended.prom"
 
 
 def test_what_a_killed_worker_held_is_forgotten_after_a_while(
@@ -103,8 +104,50 @@ def test_what_a_killed_worker_held_is_forgotten_after_a_while(
     worker = start()
     worker.kill()
     assert values(node)["tokensrv_held"] == 3
-    left = tmp_path / f"{worker.pid}.prom"
+    (left,) = tmp_path.glob(f"{worker.pid}-*.prom")
     long_ago = left.stat().st_mtime - 60
     os.utime(left, (long_ago, long_ago))
     found = values(node)
     assert (found[ACTIVE], found["tokensrv_held"]) == (2, 1)
+
+
+def test_a_worker_with_the_number_of_a_killed_one_takes_nothing_from_it(
+    node: NodeMetrics, tmp_path: Path
+) -> None:
+    # The numbers of processes come round again: this one has that of `node`.
+    other = Metrics()
+    other.introspected("active")
+    NodeMetrics(other.registry).share(tmp_path)
+    assert values(node)[ACTIVE] == 2
+
+
+def test_a_worker_that_is_asked_at_its_very_end_still_answers(
+    node: NodeMetrics, start: Start, tmp_path: Path
+) -> None:
+    worker = start()
+    (own,) = tmp_path.glob(f"{os.getpid()}-*.prom")
+    node._end(own)  # noqa: SLF001  # what the end of the process calls
+    assert not own.exists()
+    found = values(node)
+    assert (found[ACTIVE], found["tokensrv_held"]) == (2, 2)
+    worker.say()
+    worker.end()
+
+
+def test_without_the_folder_a_process_tells_of_itself(node: NodeMetrics, tmp_path: Path) -> None:
+    away = tmp_path.rename(tmp_path.with_name("away"))
+    found = values(node)
+    # The thread that writes there lives as long as this process.
+    away.rename(tmp_path)
+    assert (found[ACTIVE], found["tokensrv_held"]) == (1, 1)
+
+
+def test_a_file_that_goes_while_it_is_read_stands_for_nothing(
+    node: NodeMetrics, start: Start, tmp_path: Path
+) -> None:
+    other = start()
+    # Its name is listed, and then it cannot be opened.
+    (tmp_path / "0-gone.prom").symlink_to(tmp_path / "nothing")
+    assert values(node)[ACTIVE] == 2
+    other.say()
+    other.end()

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from tests.conftest import START, ManualClock
 from tests.databases import opened
 from tests.factories import make_exchanged, make_token, make_user
+from tests.processes import Process
 from tests.services.conftest import at_once, events_of, failing
 from tokensrv.config import Settings
 from tokensrv.db import Store
@@ -206,7 +207,7 @@ class Watched(Pruning):
 
 @pytest.fixture
 def watched(settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
-    monkeypatch.setattr(pruning, "_FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(pruning, "_FIRST_SECONDS", (0.0, 0.0))
     store.settings = replace(settings, prune_after_days=DAYS)
     watched = Watched(store)
     yield watched
@@ -257,6 +258,70 @@ def test_between_two_portions_it_can_be_stopped(
     watched.close()
     assert watched.once() == 3
     assert len(_left(store)) == 4
+
+
+def test_workers_that_start_at_once_do_not_prune_at_once(store: Store) -> None:
+    firsts: list[float] = []
+
+    class Recorded(threading.Event):
+        """It is set at once, and remembers for how long it was waited for."""
+
+        def wait(self, timeout: float | None = None) -> bool:
+            if timeout is not None:
+                firsts.append(timeout)
+            return True
+
+    for _ in range(20):
+        one = Pruning(store)
+        one._stop = Recorded()  # noqa: SLF001  # the one way to see what it waits for
+        one._run()  # noqa: SLF001
+    assert min(firsts) >= 60
+    assert max(firsts) - min(firsts) > 60
+    assert len(set(firsts)) == 20
+
+
+ENDING = """
+from dataclasses import replace
+from tokensrv.services.pruning import Pruning
+
+class Told(Pruning):
+    def _run(self):
+        super()._run()
+        print("ended", flush=True)
+
+with opened(settings) as store:
+    store.settings = replace(settings, prune_after_days=30)
+    Told(store).start()
+"""
+
+
+def test_at_the_end_of_the_process_the_thread_ends_too(settings: Settings) -> None:
+    assert Process(ENDING, settings).end() == "ended"
+
+
+def test_a_thread_that_does_not_end_holds_nobody_up(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "_FIRST_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(pruning, "_STOP_SECONDS", 0.05)
+    store.settings = replace(settings, prune_after_days=DAYS)
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Pruning):
+        def once(self) -> int:
+            begun.set()
+            assert go_on.wait(20)
+            return 0
+
+    slow = Slow(store)
+    slow.start()
+    assert begun.wait(10)
+    slow.close()
+    assert slow._thread is not None  # noqa: SLF001  # nobody else asks for it
+    assert slow._thread.is_alive()  # noqa: SLF001
+    go_on.set()
+    slow._thread.join(10)  # noqa: SLF001
+    assert not slow._thread.is_alive()  # noqa: SLF001
 
 
 def test_by_default_nothing_is_started(store: Store) -> None:

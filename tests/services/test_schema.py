@@ -93,6 +93,21 @@ def test_an_unknown_revision_is_newer_and_left_alone(
     assert _state(empty_settings) is SchemaState.NEWER
 
 
+def test_what_was_read_counts_although_another_release_is_installed_meanwhile(
+    empty_settings: Settings, clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema.upgrade(empty_settings, clock)
+    schema._head.cache_clear()  # noqa: SLF001  # as in a process that has just started
+    schema._known.cache_clear()  # noqa: SLF001
+    schema.read_revisions()
+    (tmp_path / "HEAD").write_text("9999_later\n")
+    (tmp_path / "versions").mkdir()
+    monkeypatch.setattr(schema, "files", lambda _package: tmp_path)
+    assert _state(empty_settings) is SchemaState.CURRENT
+    _set_revision(empty_settings, "0001_core")
+    assert _state(empty_settings) is SchemaState.OLDER
+
+
 def test_an_upgrade_that_fails_leaves_nothing_behind(
     empty_settings: Settings, clock: ManualClock
 ) -> None:

@@ -36,7 +36,7 @@ from tokensrv.errors import (
 from tokensrv.services import tokens, users
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import TokenRecord, UserRecord
-from tokensrv.services.tokens import TokenChanges
+from tokensrv.services.token_values import TokenChanges
 
 TODAY = START.date()
 TOMORROW = TODAY + timedelta(days=1)

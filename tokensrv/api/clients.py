@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokensrv.api.blueprint import Blueprint
-from tokensrv.api.pagination import headers
+from tokensrv.api.pagination import check_offset, headers
 from tokensrv.api.schemas.clients import (
     ChangeClient,
     ClientObject,
@@ -22,9 +22,10 @@ from tokensrv.services.records import ClientRecord, NewClient
 bp = Blueprint("clients", __name__, url_prefix="/api/v4/tokensrv/clients")
 
 
-@bp.verb("GET", "", takes=ListClients, gives=ClientObject(many=True))
+@bp.verb("GET", "", takes=ListClients, gives=ClientObject(many=True), fails={405})
 def list_clients(wanted: PageRequest) -> Any:
     """List clients, the oldest first. Admins only."""
+    check_offset(wanted, "Client")
     page = clients.list_page(store(), wanted)
     return page.items, headers(page)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from flask import request
 
 from tokensrv.api.blueprint import Blueprint
-from tokensrv.api.pagination import headers
+from tokensrv.api.pagination import check_offset, headers
 from tokensrv.api.schemas.tokens import (
     CreateImpersonationToken,
     ListImpersonationTokens,
@@ -35,10 +35,11 @@ bp = Blueprint(
 _OF_THE_RECORD: Final = frozenset({"name", "description"})
 
 
-@bp.verb("GET", "", takes=ListImpersonationTokens, gives=TokenObject(many=True), fails={404})
+@bp.verb("GET", "", takes=ListImpersonationTokens, gives=TokenObject(many=True), fails={404, 405})
 def list_tokens(wanted: TokenListing, user_id: int) -> Any:
     """List a user's impersonation tokens. Admins only."""
     owner = users.get(store(), user_id)
+    check_offset(wanted.page, "PersonalAccessToken")
     mine = replace(wanted.filter, user_id=owner.id)
     page = token_lists.list_tokens(store(), caller(), mine, page=wanted.page)
     return page.items, headers(page)

@@ -18,13 +18,30 @@ from tokensrv.clock import from_ms, to_ms
 from tokensrv.domain.secret import masked
 from tokensrv.domain.texts import is_storable
 from tokensrv.http import context
-from tokensrv.http.answers import invalid
+from tokensrv.http.answers import error, invalid
 from tokensrv.http.parse import form
-from tokensrv.services.pages import Key, Page
+from tokensrv.services.pages import Key, Page, PageRequest
 
 _NOT_REPEATED: Final = frozenset({b"private_token", b"access_token", b"bearer_token"})
 _MOMENTS: Final = frozenset({"created_at", "updated_at"})
 _MAX_ID: Final = 2**63 - 1
+# Further away a page costs more than a client should ask for.
+_MAX_OFFSET: Final = 50_000
+
+
+def check_offset(page: PageRequest, kind: str, *, has_keyset: bool = False) -> None:
+    """Raise ApiError (405) for a page that is too far away in a list of this kind of object.
+
+    ``has_keyset``: it can be listed by key as well, which has no end.
+    """
+    if page.offset <= _MAX_OFFSET:
+        return
+    text = (
+        f"Offset pagination has a maximum allowed offset of {_MAX_OFFSET} for requests that"
+        f" return objects of type {kind}."
+    )
+    more = " Remaining records can be retrieved using keyset pagination."
+    raise error(405, text + more if has_keyset else text)
 
 
 def headers(page: Page[Any]) -> dict[str, str]:

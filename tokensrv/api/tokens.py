@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from tokensrv.api.blueprint import Blueprint
-from tokensrv.api.pagination import headers, keyset_headers, read_cursor
+from tokensrv.api.pagination import check_offset, headers, keyset_headers, read_cursor
 from tokensrv.api.schemas.fields import read_whole
 from tokensrv.api.schemas.tokens import (
     ChangeToken,
@@ -30,17 +30,18 @@ from tokensrv.http.answers import (
 from tokensrv.http.context import caller, origin, store
 from tokensrv.services import rotation, token_lists, tokens, users
 from tokensrv.services.records import NewToken, TokenRecord
-from tokensrv.services.tokens import TokenChanges
+from tokensrv.services.token_values import TokenChanges
 
 bp = Blueprint("tokens", __name__, url_prefix="/api/v4/personal_access_tokens")
 
 
-@bp.verb("GET", "", takes=ListTokens, gives=TokenObject(many=True), fails={404})
+@bp.verb("GET", "", takes=ListTokens, gives=TokenObject(many=True), fails={404, 405})
 def list_tokens(wanted: TokenListing) -> Any:
     """List personal access tokens: one's own, or as an admin those of all users."""
     _check_owner(wanted.filter.user_id)
     if wanted.is_keyset:
         return _after(wanted)
+    check_offset(wanted.page, "PersonalAccessToken", has_keyset=True)
     page = token_lists.list_tokens(
         store(), caller(), wanted.filter, sort=wanted.sort, page=wanted.page
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from flask import Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from tokensrv.api.blueprint import Blueprint
-from tokensrv.api.pagination import headers, keyset_headers, read_cursor
+from tokensrv.api.pagination import check_offset, headers, keyset_headers, read_cursor
 from tokensrv.api.schemas.base import Wire
 from tokensrv.api.schemas.fields import Flag
 from tokensrv.api.schemas.user_forms import (
@@ -20,15 +20,12 @@ from tokensrv.api.schemas.user_forms import (
 )
 from tokensrv.api.schemas.user_listing import ListUsers, UserListing
 from tokensrv.api.schemas.users import ChangeUser, CreateUser
-from tokensrv.http.answers import ApiError, error, forbidden
+from tokensrv.http.answers import forbidden
 from tokensrv.http.context import caller, origin, store
 from tokensrv.services import user_lists, users
 from tokensrv.services.users import NewUser, UserChanges
 
 bp = Blueprint("users", __name__, url_prefix="/api/v4")
-
-# Further away a page costs more than a client should ask for.
-_MAX_OFFSET: Final = 50_000
 
 
 class DeleteUser(Wire):
@@ -82,8 +79,7 @@ def delete_user(_how: dict[str, Any], user_id: int) -> None:
 
 
 def _page(wanted: UserListing) -> tuple[Any, dict[str, str]]:
-    if wanted.page.offset > _MAX_OFFSET:
-        raise _too_far()
+    check_offset(wanted.page, "User", has_keyset=True)
     page = user_lists.list_users(
         store(),
         wanted.filter(by_private_email=caller().subject.is_admin),
@@ -104,12 +100,3 @@ def _after(wanted: UserListing) -> tuple[Any, dict[str, str]]:
         limit=wanted.page.per_page,
     )
     return found, keyset_headers(following, wanted.page.per_page)
-
-
-def _too_far() -> ApiError:
-    return error(
-        405,
-        f"Offset pagination has a maximum allowed offset of {_MAX_OFFSET} for requests that"
-        " return objects of type User. Remaining records can be retrieved using keyset"
-        " pagination.",
-    )

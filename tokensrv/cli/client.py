@@ -22,7 +22,7 @@ from tokensrv.services.client_values import (
 )
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import ClientRecord, NewClient
-from tokensrv.services.tokens import KEEP
+from tokensrv.services.token_values import KEEP
 
 _COLUMNS = ("client_id", "name", "state", "allow", "scopes")
 

@@ -25,7 +25,7 @@ from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.pages import Key
 from tokensrv.services.records import NewToken, TokenRecord
 from tokensrv.services.token_lists import TokenFilter, list_tokens_after
-from tokensrv.services.tokens import KEEP, TokenChanges
+from tokensrv.services.token_values import KEEP, TokenChanges
 
 _COLUMNS = ("id", "user", "name", "scopes", "state", "expires", "last_used")
 _CHUNK = 1_000

@@ -1,7 +1,7 @@
 """Minting: which scopes and which expiry a new token may have.
 
-Pure rules; ``services.tokens`` applies them inside its transaction. The last day of a lifetime
-is allowed, and a token dies at 00:00 UTC of its day.
+Pure rules; the services apply them inside their transactions. The last day of a lifetime is
+allowed, and a token dies at 00:00 UTC of its day.
 """
 
 from __future__ import annotations

@@ -7,10 +7,8 @@ once and kept in ``flask.g``.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from typing import Final, cast
+from typing import cast
 
 from flask import Flask, current_app, g, request
 from werkzeug.exceptions import LengthRequired, RequestEntityTooLarge
@@ -19,7 +17,7 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, InvalidSudo
 from tokensrv.http import wsgi
-from tokensrv.http.answers import unauthorized, unavailable
+from tokensrv.http.answers import unauthorized
 from tokensrv.http.parse import origin as parse_origin
 from tokensrv.http.parse import parameters as parse_parameters
 from tokensrv.http.parse.parameters import Parameters
@@ -29,9 +27,6 @@ from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
 
 _log = logging.getLogger("tokensrv.http")
-
-# A body that is on its way arrives in a fraction of this.
-_PLACE_SECONDS: Final = 0.25
 
 
 def init_app(app: Flask) -> None:
@@ -104,30 +99,18 @@ def remote_address() -> str | None:
 def body(limit: int) -> bytes:
     """Return the body, whatever the method; raises 413 for more than ``limit`` bytes.
 
-    Raises 411 for a body whose end cannot be known.
+    Raises 411 for a body whose end cannot be known, 503 when there is no place to wait for it.
     """
     if "Transfer-Encoding" in request.headers and not request.environ.get("wsgi.input_terminated"):
         # This server does not tell where such a body ends, and it would look empty.
         raise LengthRequired
     # One byte more, because a body without a length is cut at the limit, not refused.
     request.max_content_length = limit + 1
-    with _waiting_for_a_body():
+    with wsgi.places(current_app):
         found = request.get_data()
     if len(found) > limit:
         raise RequestEntityTooLarge
     return found
-
-
-@contextmanager
-def _waiting_for_a_body() -> Iterator[None]:
-    """Hold a place to wait in; whoever finds none soon is told to come again."""
-    places = wsgi.places(current_app)
-    if not places.take(_PLACE_SECONDS):
-        raise unavailable()
-    try:
-        yield
-    finally:
-        places.give_back()
 
 
 def log_unreadable(ask: object) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, cast
 from flask import Flask
 
 from tokensrv.config import Settings
+from tokensrv.http.answers import unavailable
 from tokensrv.http.parse import origin
 
 if TYPE_CHECKING:
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
 PROBLEM: Final = "tokensrv.problem"
 
 _BODIES: Final = "tokensrv_bodies"
+# A body that is on its way arrives in a fraction of this.
+_PLACE_SECONDS: Final = 0.25
 
 
 class Places:
     """The few places in which a thread waits for a client that may be slow.
 
     They are half of a worker's threads, so that stalled bodies cannot stop everything else.
+    ``with places:`` holds one; whoever finds none soon is told to come again.
     """
 
     def __init__(self, threads: int) -> None:
@@ -36,6 +40,15 @@ class Places:
         self._free: SimpleQueue[None] = SimpleQueue()
         for _ in range(max(1, threads // 2)):
             self._free.put(None)
+
+    def __enter__(self) -> None:
+        """Take a place; raises ApiError (503) when none gets free soon."""
+        if not self.take(_PLACE_SECONDS):
+            raise unavailable()
+
+    def __exit__(self, *_: object) -> None:
+        """Give the place back."""
+        self.give_back()
 
     def take(self, seconds: float = 0) -> bool:
         """Return whether a place was free within so many seconds; it must be given back."""
@@ -61,23 +74,22 @@ def init_app(app: Flask, threads: int) -> None:
 
 
 def body(environ: WSGIEnvironment, places: Places, limit: int) -> bytes | None:
-    """Return the body, None when there is none of a known and fitting length, or no place.
+    """Return the body, None when there is none of a known and fitting length.
 
-    Whoever comes later can read it again.
+    Whoever comes later can read it again. Raises ApiError (503) when there is no place to wait.
     """
     length = _length(environ.get("CONTENT_LENGTH", ""))
-    if not 0 < length <= limit or "HTTP_TRANSFER_ENCODING" in environ or not places.take():
+    if not 0 < length <= limit or "HTTP_TRANSFER_ENCODING" in environ:
         return None
     stream = environ["wsgi.input"]
     try:
-        found: bytes = stream.read(length)
-        while len(found) < length and (more := stream.read(length - len(found))):
-            found += more
+        with places:
+            found: bytes = stream.read(length)
+            while len(found) < length and (more := stream.read(length - len(found))):
+                found += more
     except (OSError, ValueError):
         # The client is gone: whoever reads on finds that out, too.
         return None
-    finally:
-        places.give_back()
     environ["wsgi.input"] = BytesIO(found)
     return found if len(found) == length else None
 

@@ -17,7 +17,7 @@ from tokensrv.models import Client
 from tokensrv.services import client_keys
 from tokensrv.services.client_keys import JwkSet
 from tokensrv.services.records import ClientRecord
-from tokensrv.services.tokens import KEEP, Keep
+from tokensrv.services.token_values import KEEP, Keep
 
 # What a client may do beyond introspecting; nothing of it by default.
 ALLOWABLE = ("sudo", "exchange", "batch", "revoke")

@@ -31,7 +31,7 @@ from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.freshness import settled
 from tokensrv.services.pages import Order, Page, PageRequest, fetch
 from tokensrv.services.records import ClientRecord, NewClient, client_record
-from tokensrv.services.tokens import KEEP
+from tokensrv.services.token_values import KEEP
 
 
 def create(store: Store, origin: Origin, values: ClientValues) -> NewClient:

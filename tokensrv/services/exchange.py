@@ -34,7 +34,7 @@ from tokensrv.services import sudo
 from tokensrv.services.authority import confirm, policy
 from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.records import NewToken, token_record
-from tokensrv.services.tokens import check_audience
+from tokensrv.services.token_values import check_audience
 from tokensrv.services.usage import Usage
 
 

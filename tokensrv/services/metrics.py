@@ -63,8 +63,9 @@ class Metrics(Collector):
 
     def introspected(self, outcome: str) -> None:
         """Count one token that was asked about: ``active``, or the check that it failed."""
-        # No lock, and none is needed: the interpreter changes threads at calls and jumps only,
-        # and between this reading and this writing there is neither.
+        # No lock, and with the interpreter's own none is needed: it changes threads at calls and
+        # jumps only, and between this reading and this writing there is neither. On a build of
+        # Python without that lock, counts could be lost here.
         self._introspections[outcome] += 1
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:

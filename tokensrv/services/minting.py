@@ -21,7 +21,7 @@ from tokensrv.models import Token, User
 from tokensrv.services.authority import Locked, confirm, refuse_minting, require_admin
 from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.records import NewToken, token_record
-from tokensrv.services.tokens import (
+from tokensrv.services.token_values import (
     DESCRIPTION_LENGTH,
     NAME_LENGTH,
     check_audience,

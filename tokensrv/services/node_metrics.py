@@ -10,10 +10,11 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import secrets
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Final
@@ -37,69 +38,78 @@ class NodeMetrics:
 
     def __init__(self, own: Collector) -> None:
         self._own = own
-        self._folder: Path | None = None
+        self._file: Path | None = None
         self._mutex = threading.Lock()
         self._ended = threading.Event()
 
     def share(self, folder: Path) -> None:
         """Add this process's numbers to those of the others in the folder, from now to its end."""
-        self._folder = folder
-        self._write(folder)
+        # The number of a worker that was killed, whose file stays, may be given to another one.
+        self._file = file = folder / f"{os.getpid()}-{secrets.token_hex(4)}.prom"
+        self._write(file)
         threading.Thread(
-            target=self._run, args=(folder,), name="tokensrv-metrics", daemon=True
+            target=self._run, args=(file,), name="tokensrv-metrics", daemon=True
         ).start()
         # After what else happens at the end, which may count.
-        Finalize(self, self._end, args=(folder,), exitpriority=1)
+        Finalize(self, self._end, args=(file,), exitpriority=1)
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
-        if self._folder is None:
+        if self._file is None:
             return generate_latest(self._own)
-        self._write(self._folder)
-        written_at = _file(self._folder).stat().st_mtime
-        with _locked(self._folder):
-            files = sorted(self._folder.glob("*.prom"))
-            return generate_latest(_Sum(files, held_since=written_at - _GONE_SECONDS))
+        try:
+            self._write(self._file)
+            with _locked(self._file.parent):
+                left = _read(sorted(self._file.parent.glob("*.prom")))
+        except FileNotFoundError:
+            # The folder goes with the server, a moment before its last worker.
+            return generate_latest(self._own)
+        # The newest is of this moment, because this process has just written; or it is ending.
+        newest = max((written_at for written_at, _ in left), default=0.0)
+        return generate_latest(_Sum(left, held_since=newest - _GONE_SECONDS))
 
-    def _run(self, folder: Path) -> None:
+    def _run(self, file: Path) -> None:
         while not self._ended.wait(_WRITE_SECONDS):
             try:
-                self._write(folder)
+                self._write(file)
             except OSError as error:
                 _log.warning("metrics.not_written", extra={"cause": str(error)})
 
-    def _write(self, folder: Path) -> None:
+    def _write(self, file: Path) -> None:
         with self._mutex:
             if not self._ended.is_set():
-                write_to_textfile(str(_file(folder)), self._own)
+                write_to_textfile(str(file), self._own)
 
-    def _end(self, folder: Path) -> None:
+    def _end(self, file: Path) -> None:
         """Add what was counted to that of all who ended before."""
+        ended = file.with_name(_ENDED)
         try:
-            self._write(folder)
-            with self._mutex, _locked(folder):
+            self._write(file)
+            with self._mutex, _locked(file.parent):
                 self._ended.set()
-                files = [folder / _ENDED, _file(folder)]
-                write_to_textfile(str(folder / _ENDED), _Sum(files, held_since=None))
-                _file(folder).unlink()
+                write_to_textfile(str(ended), _Sum(_read([ended, file]), held_since=None))
+                file.unlink()
+        except FileNotFoundError:
+            # The folder went with the server: nobody is left who could be asked.
+            return
         except OSError as error:
             _log.warning("metrics.lost", extra={"cause": str(error)})
 
 
 class _Sum(Collector):
-    """The sum of what stands in files; gauges only of those written since ``held_since``.
+    """The sum of what stood in files; gauges only of those written since ``held_since``.
 
     None: no gauges at all.
     """
 
-    def __init__(self, files: Iterable[Path], *, held_since: float | None) -> None:
-        self._files = [file for file in files if file.exists()]
+    def __init__(self, left: Sequence[_Left], *, held_since: float | None) -> None:
+        self._left = left
         self._held_since = held_since
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, Metric] = {}
         sums: defaultdict[str, defaultdict[_Key, float]] = defaultdict(lambda: defaultdict(float))
-        for family in self._read():
+        for family in self._families():
             families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             for sample in family.samples:
                 sums[family.name][sample.name, tuple(sample.labels.items())] += sample.value
@@ -108,20 +118,27 @@ class _Sum(Collector):
                 family.add_sample(sample_name, dict(labels), value)
             yield family
 
-    def _read(self) -> Iterator[Metric]:
-        for file in self._files:
-            is_held = self._held_since is not None and file.stat().st_mtime >= self._held_since
-            for family in text_string_to_metric_families(file.read_text("utf-8")):
+    def _families(self) -> Iterator[Metric]:
+        for written_at, text in self._left:
+            is_held = self._held_since is not None and written_at >= self._held_since
+            for family in text_string_to_metric_families(text):
                 if is_held or family.type != "gauge":
                     yield family
 
 
 # A sample's name and its labels.
 _Key = tuple[str, tuple[tuple[str, str], ...]]
+# When a file was written, in seconds, and what stood in it.
+_Left = tuple[float, str]
 
 
-def _file(folder: Path) -> Path:
-    return folder / f"{os.getpid()}.prom"
+def _read(files: Iterable[Path]) -> list[_Left]:
+    """Return what stands in the files; one that is gone stands for nothing."""
+    found = []
+    for file in files:
+        with suppress(FileNotFoundError):
+            found.append((file.stat().st_mtime, file.read_text("utf-8")))
+    return found
 
 
 @contextmanager

@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from multiprocessing.util import Finalize
+from random import SystemRandom
 from typing import Final
 
 from sqlalchemy import delete, select
@@ -28,11 +30,13 @@ from tokensrv.services.pages import Key, Order
 ROWS_A_TRANSACTION: Final = 250
 BACKGROUND: Final = Origin(via="pruning")
 
-# Soon after the start, since a worker may not live for an hour.
-_FIRST_SECONDS: Final = 60.0
+# Soon after the start, since a worker may not live for an hour, but not all workers at once.
+_FIRST_SECONDS: Final = (60.0, 600.0)
 _EVERY_SECONDS: Final = 3_600.0
 # Between two portions the database is everybody else's: whoever waits must wake up first.
 _PAUSE_SECONDS: Final = 0.02
+# The end of a process must not be held up by a database that is slow.
+_STOP_SECONDS: Final = 2.0
 # The expired ones first: among them are most exchanged tokens of those that were revoked.
 _ENDS: Final = (Token.expires_at, Token.revoked_at)
 
@@ -92,6 +96,7 @@ class Pruning:
         self._store = store
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._at_exit: Finalize | None = None
 
     def start(self) -> None:
         """Start the thread; a forked child calls it anew."""
@@ -100,12 +105,19 @@ class Pruning:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tokensrv-pruning", daemon=True)
         self._thread.start()
+        # A worker of the server ends without atexit; this runs in both kinds of process.
+        self._at_exit = Finalize(self, self.close, exitpriority=10)
 
     def close(self) -> None:
-        """Wait until the thread has ended, after the portion that it is at."""
+        """Have the thread end after the portion that it is at, and wait a moment for that.
+
+        A portion that takes longer at the end of the process is rolled back by the database.
+        """
         self._stop.set()
+        if self._at_exit is not None:
+            self._at_exit.cancel()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_STOP_SECONDS)
 
     def once(self) -> int:
         """Prune everything that is due and return how many tokens that were.
@@ -120,7 +132,7 @@ class Pruning:
         return total
 
     def _run(self) -> None:
-        seconds = _FIRST_SECONDS
+        seconds = SystemRandom().uniform(*_FIRST_SECONDS)
         while not self._stop.wait(seconds):
             seconds = _EVERY_SECONDS
             try:

@@ -132,6 +132,15 @@ def _revision(session: Session) -> str | None:
     return found
 
 
+def read_revisions() -> None:
+    """Read now what this code's revisions are, for this process and those forked from it.
+
+    Otherwise it is read at the first use, and an upgrade of the package may be in between.
+    """
+    _head()
+    _known()
+
+
 @cache
 def _head() -> str:
     return (files(_MIGRATIONS) / "HEAD").read_text(encoding="ascii").strip()

@@ -42,7 +42,7 @@ MUTANTS: Final = {
         """        found = self._entries.get(key)
         return None if self._clock.monotonic() >= self._deadline else found
 """,
-        "the same change twice",
+        "lost connections",
     ),
     "evicting and moving on are two steps": Mutant(
         _CACHE,
@@ -85,6 +85,7 @@ MUTANTS: Final = {
         _LEASE,
         "        head = self._cache.follow(reading)\n",
         "        anchor = self._clock.monotonic()\n        head = self._cache.follow(reading)\n",
+        "lost connections",
     ),
     "it is acknowledged before it is evicted": Mutant(
         _LEASE,
@@ -190,7 +191,10 @@ MUTANTS: Final = {
         _SETTLEMENT, "if not late and poll.is_trusted:", "if not late:"
     ),
     "a change that a failover may have lost is waited for on the other server": Mutant(
-        _SETTLEMENT, "if poll.server != server:", "if False:", "a failover"
+        _SETTLEMENT,
+        "if poll.server != server:",
+        "if False:",
+        "a failover to a replica that is not far behind",
     ),
     "acknowledgements are waited for without end": Mutant(
         _SETTLEMENT, "waited < max([own, *(holder.lease_seconds for holder in late)])", "late"

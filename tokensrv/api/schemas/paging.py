@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from marshmallow import validate
 
 from tokensrv.api.schemas.base import Wire
 from tokensrv.api.schemas.fields import NO_VALID_VALUE, Whole
 from tokensrv.services.pages import MAX_PER_PAGE, PageRequest
-
-# No list is longer; every database can count so far.
-_MAX_PAGE: Final = 10**9
 
 _positive = validate.Range(min=1, error=NO_VALID_VALUE)
 
@@ -26,4 +23,4 @@ class Paged(Wire):
 def taken_page(data: dict[str, Any]) -> PageRequest:
     """Take the page out of loaded parameters; a page that is too long is shortened."""
     page, per_page = data.pop("page"), data.pop("per_page")
-    return PageRequest(min(page, _MAX_PAGE), min(per_page, MAX_PER_PAGE))
+    return PageRequest(page, min(per_page, MAX_PER_PAGE))

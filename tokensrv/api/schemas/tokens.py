@@ -28,7 +28,7 @@ from tokensrv.domain.facts import TokenKind
 from tokensrv.services.minting import TokenWish
 from tokensrv.services.pages import PageRequest
 from tokensrv.services.token_lists import TokenFilter
-from tokensrv.services.tokens import TokenChanges
+from tokensrv.services.token_values import TokenChanges
 
 # What the services ask for, said in the description too.
 _NAME: Final = {"minLength": 1, "maxLength": 255, "example": "laptop"}

@@ -1,7 +1,8 @@
 """``tokensrv serve``: checks everything that can be refused in one sentence, then runs Granian.
 
-Where it listens is ``place``'s, the certificate ``certificate``'s, how Granian is set up
-``server``'s, what its processes do before they answer ``worker``'s, and SIGHUP ``reload``'s.
+Where it listens is ``place``'s, the certificate ``certificate``'s, whether workers can be started
+``preparation``'s, how Granian is set up ``server``'s, what its processes do before they answer
+``worker``'s, and SIGHUP ``reload``'s.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import click
 from tokensrv.cli.folder import writable
 from tokensrv.cli.serve.certificate import Certificate
 from tokensrv.cli.serve.place import Place, UnixSocket, free_port
+from tokensrv.cli.serve.preparation import checked, prepared
 from tokensrv.cli.serve.reload import Reload
 from tokensrv.cli.serve.server import granian
-from tokensrv.cli.serve.worker import load_worker, prepared
+from tokensrv.cli.serve.worker import load_worker
 from tokensrv.config import Settings, load
 from tokensrv.db import sqlite
 from tokensrv.http import logs
+from tokensrv.services import schema
 
 __all__ = ["command", "granian"]
 
@@ -82,6 +85,8 @@ def command(
     """Serve the API until Ctrl+C or SIGTERM; SIGHUP takes changed settings."""
     # What changes from now on until the server listens is read before that anyway.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A worker may be started when the files of another release are in the place of this code.
+    schema.read_revisions()
     certificate = _certificate(tls_certificate, tls_key)
     settings = load(os.environ)
     with _only_server_of(settings.instance), _metrics_folder() as metrics:
@@ -114,7 +119,7 @@ def _serve(
     server.on_startup(
         lambda: click.echo(f"tokensrv listens at {place}; Ctrl+C stops it.", err=True)
     )
-    server.on_startup(Reload(server, partial(prepared, certificate)).install)
+    server.on_startup(Reload(server, partial(checked, certificate)).install)
     server.serve(target_loader=partial(load_worker, url=place.url, metrics=metrics))
 
 

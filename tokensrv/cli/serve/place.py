@@ -5,17 +5,23 @@ Granian binds it; this only makes sure beforehand that a refusal is one sentence
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import socket
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import click
 
 from tokensrv.config import DEFAULT_EXTERNAL_URL
+
+_PROBE_SECONDS: Final = 1.0
+# Connected, or the queue of those who wait for it is full: connect(2).
+_LISTENS: Final = frozenset({0, errno.EAGAIN})
 
 
 class Place(Protocol):
@@ -111,8 +117,14 @@ class UnixSocket:
         if not stat.S_ISSOCK(self.path.stat().st_mode):
             raise self._refusal("there is a file that is no socket")
         with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(str(self.path)) == 0:
-                raise self._refusal("another server listens there")
+            # Without a limit, a server that accepts nobody at the moment would hold this up.
+            probe.settimeout(_PROBE_SECONDS)
+            found = probe.connect_ex(str(self.path))
+        if found in _LISTENS:
+            raise self._refusal("another server listens there")
+        # Only this one says that nobody is behind it.
+        if found != errno.ECONNREFUSED:
+            raise self._refusal(os.strerror(found))
         self.path.unlink()
 
     def _refusal(self, why: str) -> click.ClickException:

@@ -23,9 +23,9 @@ _log = logging.getLogger("tokensrv.serve")
 class Reload:
     """The handler of SIGHUP in the main process."""
 
-    def __init__(self, server: Server, prepared: Callable[[], Settings]) -> None:
+    def __init__(self, server: Server, checked: Callable[[], Settings]) -> None:
         self._server = server
-        self._prepared = prepared
+        self._checked = checked
         self._go_on: Callable[[int, FrameType | None], None]
 
     def install(self) -> None:
@@ -35,7 +35,7 @@ class Reload:
 
     def _reload(self, number: int, frame: FrameType | None) -> None:
         try:
-            settings = self._prepared()
+            settings = self._checked()
         except Exception as error:  # noqa: BLE001  # nothing that is wrong now may end what runs
             why = sentence(error) if isinstance(error, TokensrvError) else str(error)
             _log.error("reload.refused", extra={"why": why, "cause": type(error).__name__})

@@ -1,7 +1,4 @@
-"""The processes of ``serve`` that open the database: one that prepares it, those that answer.
-
-The main process never does, because they are forked from it.
-"""
+"""The processes of ``serve`` that answer: what each does before it does."""
 
 from __future__ import annotations
 
@@ -11,46 +8,19 @@ import os
 import shutil
 import signal
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing.util import Finalize
 from pathlib import Path
 
-import click
 from flask import Flask
 
 from tokensrv.app import create_app
 from tokensrv.cli.config import origins
-from tokensrv.cli.serve.certificate import Certificate
-from tokensrv.clock import SystemClock
 from tokensrv.config import Settings, load
-from tokensrv.db import Store
-from tokensrv.services import instance, schema
 from tokensrv.services.node_metrics import NodeMetrics
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _MOMENT_SECONDS = 0.1
-
-
-def prepared(certificate: Certificate | None) -> Settings:
-    """Return the settings as they are now, with which workers can be started.
-
-    All is tried in a process of its own: the certificate, the settings, the database, whose
-    schema is upgraded. Raises what is refused.
-    """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as child:
-        return child.submit(_prepare, certificate).result()
-
-
-def _prepare(certificate: Certificate | None) -> Settings:
-    if certificate is not None:
-        certificate.check()
-    settings = load(os.environ)
-    schema.upgrade(settings, SystemClock())
-    store: Store = create_app(settings).extensions["tokensrv"]
-    if instance.is_empty(store):
-        raise click.ClickException("The database has no user yet; run `tokensrv init`.")
-    return settings
 
 
 def load_worker(_target: str, *, url: str, metrics: Path) -> Flask:
