@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from tokensrv.clock import today, utcnow
@@ -102,9 +102,11 @@ def revoke_descendants(store: Store, origin: Origin, token_id: int, *, began_at:
 
 
 def _has_living_descendants(store: Store, token_id: int) -> bool:
+    # One statement sees one moment: in two a rotation between them would hide the successor.
+    query = select(Token).where(Token.id.in_(_unrevoked(token_id)))
     with store.read() as session:
-        found = session.scalars(select(Token).where(Token.id.in_(_descendants(session, token_id))))
-        return any(token.is_active(utcnow(store.clock)) for token in found)
+        now = utcnow(store.clock)
+        return any(token.is_active(now) for token in session.scalars(query))
 
 
 def _lock_descendants(session: Session, store: Store, origin: Origin, presented: Token) -> Locked:
@@ -151,9 +153,13 @@ def _rotation_cap(locked: Locked, old: Token) -> date | None:
 
 
 def _descendants(session: Session, token_id: int) -> set[int]:
-    """Return the tokens, not revoked yet, that came from this one."""
+    return set(session.scalars(_unrevoked(token_id)))
+
+
+def _unrevoked(token_id: int) -> Select[tuple[int]]:
+    """Return the query for the tokens, not revoked yet, that came from this one."""
     tree = select(Token.id, Token.revoked_at).where(Token.previous_id == token_id)
     found = tree.cte(recursive=True)
     further = select(Token.id, Token.revoked_at).where(Token.previous_id == found.c.id)
     found = found.union_all(further)
-    return set(session.scalars(select(found.c.id).where(found.c.revoked_at.is_(None))))
+    return select(found.c.id).where(found.c.revoked_at.is_(None))
