@@ -17,6 +17,7 @@ from tests.db.proxy import Proxy
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
+from tokensrv.lookup.settlement import settlement_of
 from tokensrv.services.events import COMMAND_LINE, NewEvent, append
 from tokensrv.services.freshness import settled
 
@@ -76,6 +77,13 @@ def _change_nothing(store: Store) -> str:
     return "answered"
 
 
+def _begun(store: Store, pool: ThreadPoolExecutor) -> Future[str]:
+    """Return a change whose wait has begun: its clock runs before it first asks the database."""
+    change = pool.submit(_change, store)
+    wait_until(lambda: change.done() or settlement_of(store).polls)
+    return change
+
+
 def _is_waiting(change: Future[str]) -> bool:
     with suppress(NotYet):
         change.result(A_WHILE)
@@ -107,7 +115,7 @@ def test_whoever_does_not_acknowledge_is_waited_for_one_lease_and_never_again(
 ) -> None:
     _register(settings, acked_seq=0)
     lively = _register(settings, acked_seq=99)
-    change = pool.submit(_change, store)
+    change = _begun(store, pool)
     assert _is_waiting(change)
     clock.advance(seconds=LEASE_SECONDS - 0.01)
     assert _is_waiting(change)
@@ -122,7 +130,7 @@ def test_the_longest_lease_of_those_who_are_behind_counts(
 ) -> None:
     _register(settings, acked_seq=0, lease_ms=5000)
     _register(settings, acked_seq=99, lease_ms=60_000)
-    change = pool.submit(_change, store)
+    change = _begun(store, pool)
     assert _is_waiting(change)
     clock.advance(seconds=4.99)
     assert _is_waiting(change)
@@ -134,7 +142,7 @@ def test_ones_own_lease_is_waited_for_even_if_the_others_is_shorter(
     store: Store, settings: Settings, clock: ManualClock, pool: ThreadPoolExecutor
 ) -> None:
     _register(settings, acked_seq=0, lease_ms=200)
-    change = pool.submit(_change, store)
+    change = _begun(store, pool)
     assert _is_waiting(change)
     clock.advance(seconds=LEASE_SECONDS - 0.01)
     assert _is_waiting(change)
@@ -146,7 +154,7 @@ def test_whoever_comes_later_is_done_with_whoever_came_first(
     store: Store, settings: Settings, clock: ManualClock, pool: ThreadPoolExecutor
 ) -> None:
     _register(settings, acked_seq=0)
-    first = pool.submit(_change, store)
+    first = _begun(store, pool)
     assert _is_waiting(first)
     clock.advance(seconds=LEASE_SECONDS / 2)
     second = pool.submit(_change, store)
@@ -203,7 +211,7 @@ def test_on_a_server_that_may_have_lost_leases_only_time_counts_and_that_once(
 ) -> None:
     _run(settings, "UPDATE cache_server SET identity = 'the server before'")
     lively = _register(settings, acked_seq=99)
-    change = pool.submit(_change, store)
+    change = _begun(store, pool)
     assert _is_waiting(change)
     clock.advance(seconds=LEASE_SECONDS - 0.01)
     assert _is_waiting(change)
@@ -228,8 +236,7 @@ def test_without_the_database_nobody_is_told_that_it_is_done(
     _register(settings, acked_seq=0)
     try:
         with opened(distant, clock) as store:
-            change = pool.submit(_change, store)
-            wait_until(lambda: _head(settings) == 1)
+            change = _begun(store, pool)
             assert _is_waiting(change)
             proxy.swallow()
             clock.advance(seconds=LEASE_SECONDS)

@@ -83,7 +83,8 @@ class Settlement:
         # Since when each of the places is taken, the first one first.
         self._taken: list[float] = []
         self._is_polling = False
-        self._polls = 0
+        # How many times this process has asked the database so far.
+        self.polls = 0
         self._last: Poll | None = None
 
     def forget(self) -> None:
@@ -132,7 +133,7 @@ class Settlement:
 
     def _wait(self, store: Store, seq: int | None, server: str, began: float) -> None:
         with self._condition:
-            seen = self._polls
+            seen = self.polls
         pauses = chain(_FIRST_PAUSES, repeat(_PAUSE))
         while True:
             poll = self._poll_after(store, seen, notify=seq is None)
@@ -177,8 +178,8 @@ class Settlement:
             if self._is_polling:
                 return None
             self._is_polling = True
-            self._polls += 1
-            mine = self._polls
+            self.polls += 1
+            mine = self.polls
         found = None
         try:
             found = _poll(store, mine, notify=notify)

@@ -171,8 +171,8 @@ MUTANTS: Final = {
     ),
     "who holds a lease is asked before the commit": Mutant(
         _SETTLEMENT,
-        "            seen = self._polls\n",
-        "            seen = self._polls - 1\n",
+        "            seen = self.polls\n",
+        "            seen = self.polls - 1\n",
         "a cold start",
     ),
     "the wait is shorter than the others serve": Mutant(
