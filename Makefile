@@ -21,7 +21,8 @@ NPM_ADVICE := npm could not install. Is its registry reachable? Then run make ag
 BENCH_PACKAGES := wrk:wrk taskset:util-linux
 # The commands and files that the tests need, each with the Debian package that has it.
 SYSTEM_PACKAGES := curl:curl openssl:openssl /usr/sbin/nginx:nginx \
-	/usr/lib/nginx/modules/ngx_http_js_module.so:libnginx-mod-http-js $(BENCH_PACKAGES)
+	/usr/lib/nginx/modules/ngx_http_js_module.so:libnginx-mod-http-js chromium:chromium \
+	$(BENCH_PACKAGES)
 
 ifeq ($(filter $(PROFILE),default ci full),)
 $(error PROFILE is "default", "ci" or "full", not "$(PROFILE)")

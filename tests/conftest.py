@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
@@ -23,6 +24,7 @@ from tokensrv.clock import to_ms
 from tokensrv.config import ENV_PREFIX, Settings
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
+from tokensrv.services import passwords
 
 PROFILE = os.environ.get("TEST_PROFILE", "default")
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -164,10 +166,18 @@ def instance(tmp_path: Path) -> Path:
 def settings(instance: Path, databases: Databases) -> Settings:
     """An instance whose database has the current schema and no rows.
 
-    Nothing is cached: tests may change rows without the event that a cache goes by.
+    Nothing is cached: tests may change rows without the event that a cache goes by. Credentials
+    may fail as often as they like, but in the tests of just that.
     """
     url = databases.migrated(instance)
-    return Settings(instance=instance, database_url=url, cache_entries=0)
+    return Settings(instance=instance, database_url=url, cache_entries=0, throttle=False)
+
+
+@pytest.fixture
+def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes of passwords that take no time, where a test needs many and none of their strength."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_HASHER", cheap)
 
 
 @pytest.fixture

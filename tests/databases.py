@@ -167,14 +167,16 @@ def _administrator(url: str) -> psycopg.Connection:
 
 
 def _empty(url: str) -> None:
-    tables = ", ".join(f'"{table.name}"' for table in Base.metadata.sorted_tables)
+    # For tables of a few rows, truncating takes three times as long as deleting.
+    tables = reversed(Base.metadata.sorted_tables)
     with connect(url) as connection:
         # What an earlier test has left open must not hold this one up.
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
+        connection.execute("; ".join(f'DELETE FROM "{table.name}"' for table in tables))
+        connection.execute("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'")
         connection.execute("INSERT INTO event_head (id, seq, hash) VALUES (1, 0, %s)", [FIRST_HASH])
         connection.execute(f"INSERT INTO cache_server (id, identity) SELECT 1, {IDENTITY.element}")
 

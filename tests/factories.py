@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+import pyotp
 
 from tokensrv import lookup
 from tokensrv.clock import utcnow
@@ -11,14 +14,21 @@ from tokensrv.domain.caller import Caller, SudoAsk, decide
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.secret import Kind, digest, mint, token_digest
 from tokensrv.domain.usernames import target
-from tokensrv.models import Token
+from tokensrv.models import Token, User
 from tokensrv.services import clients, minting, users
+from tokensrv.services.account import sessions
+from tokensrv.services.account.factors import totp
+from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.authority import policy
 from tokensrv.services.client_values import ClientValues
 from tokensrv.services.events import COMMAND_LINE, Origin
 from tokensrv.services.minting import TokenWish
 from tokensrv.services.records import NewClient, NewToken, UserRecord, token_record
 from tokensrv.services.users import NewUser
+
+BROWSER = Browser(
+    "192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+)
 
 
 def make_user(store: Store, username: str = "alice", **wanted: Any) -> UserRecord:
@@ -101,6 +111,7 @@ def caller_of(
         now_ms=store.clock.now_ms(),
         policy=policy(store),
         exchange=facts.exchange,
+        remote_ip=BROWSER.ip,
     )
     assert isinstance(decision, Caller), decision
     return decision
@@ -110,4 +121,53 @@ def origin_of(
     store: Store, secret: str, *, sudo: str | None = None, reason: str | None = None
 ) -> Origin:
     """Return the origin of a request that presents this secret."""
-    return Origin(caller_of(store, secret, sudo=sudo, reason=reason), "192.0.2.7", "request-1")
+    return Origin(caller_of(store, secret, sudo=sudo, reason=reason), BROWSER.ip, "request-1")
+
+
+def make_session(
+    store: Store,
+    user: UserRecord,
+    *,
+    stage: Stage = Stage.FULL,
+    methods: tuple[str, ...] = ("password",),
+    browser: Browser = BROWSER,
+) -> NewSession:
+    """Return a web session as a sign-in leaves it behind."""
+    with store.write() as session:
+        row = session.get_one(User, user.id)
+        return sessions.add(session, store, row, stage=stage, methods=methods, browser=browser)
+
+
+def current_of(store: Store, new: NewSession) -> Current:
+    """Return the session of a request that brings this cookie."""
+    found = sessions.find(store, new.secret, BROWSER)
+    assert found is not None
+    return found
+
+
+@dataclass(frozen=True)
+class TotpApp:
+    """A user's authenticator app, with the recovery codes that came with it."""
+
+    store: Store
+    secret: str
+    recovery_codes: tuple[str, ...]
+
+    def code(self, *, steps: int = 1) -> str:
+        """Return a code that counts now; that of this moment has set the app up."""
+        seconds = self.store.clock.now_ms() // 1000
+        return pyotp.TOTP(self.secret).at(seconds, counter_offset=steps)
+
+
+def make_totp(store: Store, user: UserRecord) -> TotpApp:
+    """Return the app that a user has set up."""
+    current = current_of(store, make_session(store, user))
+    secret = totp.begin(store, origin_in(current), current).secret
+    code = pyotp.TOTP(secret).at(store.clock.now_ms() // 1000)
+    changed = totp.confirm(store, origin_in(current), current, code)
+    return TotpApp(store, secret, changed.recovery_codes)
+
+
+def origin_in(current: Current) -> Origin:
+    """Return the origin of a request within a web session."""
+    return Origin(current.caller, BROWSER.ip, "request-1")

@@ -19,6 +19,7 @@ from tokensrv.http.permissions import PERMISSIONS, PUBLIC, Permission
 from tokensrv.services import user_states
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import UserRecord
+from tokensrv.web.access import PAGES
 
 EVERY_GUARDED = pytest.mark.parametrize("endpoint", sorted(PERMISSIONS))
 ABOUT_SUDO = sorted(name for name, row in PERMISSIONS.items() if row.asks_about_sudo)
@@ -119,9 +120,11 @@ def _needed(permission: Permission) -> tuple[str, ...]:
     return (permission.needs or USELESS_SCOPE,)
 
 
-def test_every_route_has_a_permission_or_is_public_and_every_entry_is_a_route(app: Flask) -> None:
+def test_every_route_has_a_permission_is_public_or_a_page_and_every_entry_is_a_route(
+    app: Flask,
+) -> None:
     routes = {rule.endpoint for rule in app.url_map.iter_rules()}
-    assert routes == PERMISSIONS.keys() | PUBLIC
+    assert routes == PERMISSIONS.keys() | PUBLIC | PAGES.keys()
 
 
 def test_nothing_under_the_api_is_public(app: Flask) -> None:

@@ -19,7 +19,7 @@ from tests.services.conftest import contents
 from tokensrv.db import Store
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.http.logs import JsonFormatter
-from tokensrv.services.events import EventFilter, list_events
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 
 PASSWORD = "canary-Passw0rd-nobody-else-has"
 # What identifies a secret: even without its prefix nobody may find it anywhere.

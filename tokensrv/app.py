@@ -6,7 +6,7 @@ import os
 
 from flask import Flask
 
-from tokensrv import api, http, lookup, oauth
+from tokensrv import api, http, lookup, oauth, web
 from tokensrv.clock import Clock, SystemClock
 from tokensrv.config import Settings, load
 from tokensrv.db import Store, db
@@ -15,6 +15,7 @@ from tokensrv.services import cache_metrics
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.node_metrics import NodeMetrics
 from tokensrv.services.pruning import Pruning
+from tokensrv.services.reports.tallies import Tallies
 from tokensrv.services.usage import Usage
 
 
@@ -37,12 +38,14 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     app.extensions["tokensrv"] = store
     app.extensions["tokensrv_lookup"] = found = lookup.build(store)
     app.extensions["tokensrv_pruning"] = pruning = Pruning(store)
-    app.extensions["tokensrv_usage"] = usage = Usage(store, begins=pruning.start)
     app.extensions["tokensrv_metrics"] = metrics = Metrics()
+    usage = Usage(store, begins=pruning.start, tallies=Tallies(store, metrics))
+    app.extensions["tokensrv_usage"] = usage
     app.extensions["tokensrv_node_metrics"] = NodeMetrics(metrics.registry)
     metrics.hold("tokensrv_usage_waiting", "Uses that are not written yet.", usage.waiting)
     cache_metrics.watch(metrics, store, found)
     http.init_app(app)
     api.init_app(app)
     oauth.init_app(app)
+    web.init_app(app)
     return app

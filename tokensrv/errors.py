@@ -12,6 +12,7 @@
     ├── NotFound                no such user, token or client
     ├── Taken                   a username or e-mail belongs to somebody else
     ├── Stale                   the record was changed after the moment that was named
+    ├── SentTwice               a form that has made something already was sent again
     ├── Forbidden               the caller may not do this
     │   └── ScopesNotHeld       ... because scopes are missing; names them
     ├── AlreadyRevoked          a revoked token cannot be rotated
@@ -75,7 +76,7 @@ class LifetimeExceeded(TokensrvError):
 
 
 class NotNarrower(TokensrvError):
-    """A token can only be narrowed: fewer scopes, an earlier expiry, a smaller audience."""
+    """A token can only be narrowed: fewer scopes, an earlier expiry, fewer clients, places."""
 
     def __init__(self) -> None:
         super().__init__("A token can only be narrowed")
@@ -102,6 +103,13 @@ class Stale(TokensrvError):
 
     def __init__(self) -> None:
         super().__init__("The record was changed in the meantime")
+
+
+class SentTwice(TokensrvError):
+    """A form was sent again that has made something already; nothing more was made."""
+
+    def __init__(self) -> None:
+        super().__init__("This form was sent twice")
 
 
 class Forbidden(TokensrvError):

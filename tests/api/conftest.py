@@ -17,8 +17,8 @@ from tests.factories import make_admin, make_token, make_user
 from tokensrv.app import create_app
 from tokensrv.config import Settings
 from tokensrv.db import Store
-from tokensrv.services.events import EventFilter, list_events
 from tokensrv.services.records import EventRecord, UserRecord
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 
 
 @dataclass(frozen=True)

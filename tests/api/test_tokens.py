@@ -39,6 +39,7 @@ def test_shows_exactly_the_keys_of_a_token(admin: Api, store: Store, alice: User
         "active": True,
         "expires_at": "2026-04-01",
         "audience": [],
+        "allowed_ips": [],
         "granular": False,
     }
 

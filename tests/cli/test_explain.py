@@ -95,3 +95,15 @@ def test_an_unknown_client_is_one_sentence(commands: Commands, token: NewToken) 
     assert refusal == (
         "client_id does not have a valid value; `tokensrv client list` shows the client ids."
     )
+
+
+def test_a_token_with_an_allow_list_is_used_from_somewhere(
+    commands: Commands, store: Store, alice: UserRecord
+) -> None:
+    secret = make_token(store, alice, allowed_ips=("10.0.0.0/8",)).secret
+    for verb in ("explain", "introspect"):
+        told = [
+            commands.json("token", verb, *options, given=secret)["active"]
+            for options in ((), ("--remote-ip", "192.0.2.7"), ("--remote-ip", "10.1.2.3"))
+        ]
+        assert told == [False, False, True]

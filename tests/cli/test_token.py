@@ -30,6 +30,7 @@ MEMBERS = {
     "granular",
     "expires_at",
     "audience",
+    "allowed_ips",
 }
 # Commands read the time of the machine.
 TODAY = datetime.now(tz=UTC).date()
@@ -76,11 +77,22 @@ def test_a_token_is_made_as_it_is_wanted(create: Create, store: Store) -> None:
         *("--scope", "self_rotate"),
         *("--expires-at", day),
         *("--audience", client_id),
+        *("--allow-ip", "10.0.0.0/8", "--allow-ip", "2001:DB8::1"),
         *("--description", "Nightly backup"),
     )
     assert made["scopes"] == ["read_api", "self_rotate"]
     assert (made["expires_at"], made["audience"]) == (day, [client_id])
+    assert made["allowed_ips"] == ["10.0.0.0/8", "2001:db8::1"]
     assert made["description"] == "Nightly backup"
+
+
+def test_people_see_an_allow_list_only_where_there_is_one(
+    commands: Commands, create: Create
+) -> None:
+    anywhere, placed = create(), create("--allow-ip", "10.0.0.0/8", "--allow-ip", "192.0.2.7")
+    assert "allowed_ips" not in commands.text("token", "show", anywhere["id"])
+    shown = commands.text("token", "show", placed["id"])
+    assert "allowed_ips\t10.0.0.0/8 192.0.2.7\n" in shown
 
 
 @pytest.mark.usefixtures("root")
@@ -118,6 +130,11 @@ def test_no_event_knows_a_secret(
             id="too late",
         ),
         pytest.param(("--audience", "x"), "audience does not have a valid value", id="audience"),
+        pytest.param(
+            ("--allow-ip", "here"),
+            "allowed_ips does not have a valid value; give up to 32 addresses and networks",
+            id="allow list",
+        ),
         pytest.param(("--name", " "), "name is invalid", id="name"),
         pytest.param(("--description", "x" * 256), "description is invalid", id="description"),
         pytest.param(("--user", "nobody"), "User nobody was not found", id="owner"),
@@ -220,10 +237,11 @@ def test_a_token_is_renamed_and_narrowed(commands: Commands, create: Create, sto
     changed = commands.json(
         *("token", "change", made["id"], "--name", "new", "--description", "why"),
         *("--scope", "read_user", "--expires-at", day, "--audience", client_id),
+        *("--allow-ip", "192.0.2.7"),
     )
     assert (changed["name"], changed["description"]) == ("new", "why")
     assert (changed["scopes"], changed["expires_at"]) == (["read_user"], day)
-    assert changed["audience"] == [client_id]
+    assert (changed["audience"], changed["allowed_ips"]) == ([client_id], ["192.0.2.7"])
     assert "name\tnewer\n" in commands.text("token", "change", made["id"], "--name", "newer")
 
 

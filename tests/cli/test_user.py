@@ -223,3 +223,14 @@ def test_what_makes_no_user_is_refused(
 
 def test_a_user_needs_an_address(commands: Commands) -> None:
     assert commands.run("user", "create", "bob").exit_code == 2
+
+
+def test_a_link_to_a_new_password_is_told_once_and_is_no_secret_of_the_log(
+    commands: Commands, alice: int, never_shown: Callable[[str], bool]
+) -> None:
+    address = commands.text("user", "reset-link", "ALICE").rstrip("\n")
+    assert address.startswith("http://127.0.0.1:8000/users/password/reset#")
+    made = commands.json("user", "reset-link", "alice")
+    assert set(made) == {"url", "expires_at"}
+    assert all(never_shown(link.partition("#")[2]) for link in (address, made["url"]))
+    assert commands.actions() == ["user.created", "password_reset.made", "password_reset.made"]

@@ -37,6 +37,7 @@ NOT_OF_SUDO = {
     Check.UNKNOWN,
     Check.EXPIRED,
     Check.REVOKED,
+    Check.NETWORK,
     Check.OWNER,
     Check.SOURCE,
     Check.AUDIENCE,
@@ -76,6 +77,7 @@ BREAKS: list[tuple[Check, dict[str, Any]]] = [
     (Check.UNKNOWN, {"token": None}),
     (Check.EXPIRED, {"expires_ms": NOW}),
     (Check.REVOKED, {"is_revoked": True}),
+    (Check.NETWORK, {"allowed_ips": ("10.0.0.0/8",)}),
     (Check.OWNER, {"owner_state": UserState.BLOCKED}),
     (Check.SUDO, {"ask": InvalidSudo()}),
     (Check.CLIENT, {"client_may_sudo": False}),
@@ -90,7 +92,9 @@ BREAKS: list[tuple[Check, dict[str, Any]]] = [
 
 def _broken(breaks: dict[str, Any]) -> Caller | Refusal:
     facts = {
-        name: breaks[name] for name in ("expires_ms", "is_revoked", "scopes") if name in breaks
+        name: breaks[name]
+        for name in ("expires_ms", "is_revoked", "allowed_ips", "scopes")
+        if name in breaks
     }
     owner = _user(
         ROOT,
@@ -175,6 +179,41 @@ def test_a_token_without_expiry_does_not_die() -> None:
     assert isinstance(_decide(token=_token(expires_ms=None), now_ms=2**60, ask=None), Caller)
 
 
+@pytest.mark.parametrize(
+    ("remote_ip", "is_good"),
+    [
+        pytest.param("10.1.2.3", True, id="inside"),
+        pytest.param("192.0.2.7", False, id="outside"),
+        pytest.param(None, False, id="nobody knows"),
+    ],
+)
+@pytest.mark.parametrize("ask", [None, ASK], ids=["plain", "sudo"])
+def test_a_token_with_an_allow_list_is_good_from_there_alone(
+    ask: SudoAsk | None, remote_ip: str | None, is_good: bool
+) -> None:
+    token = _token(allowed_ips=("10.0.0.0/8",))
+    found = _decide(token=token, ask=ask, remote_ip=remote_ip)
+    if is_good:
+        assert isinstance(found, Caller)
+        # From where he calls goes with the caller, so that it is asked again with him.
+        assert (found.token, found.remote_ip) == (token, remote_ip)
+    else:
+        assert found == Refusal(Check.NETWORK, token, ROOT)
+
+
+def test_from_elsewhere_nothing_is_said_of_the_owner_or_of_sudo() -> None:
+    token = _token(allowed_ips=("10.0.0.0/8",))
+    blocked = _user(ROOT, state=UserState.BLOCKED)
+    for ask in (None, InvalidSudo(), ASK):
+        refused = _decide(token=token, owner=blocked, ask=ask, remote_ip="192.0.2.7")
+        assert refused == Refusal(Check.NETWORK, token, blocked)
+
+
+def test_a_revoked_token_betrays_a_copy_from_wherever_it_comes() -> None:
+    token = _token(allowed_ips=("10.0.0.0/8",), is_revoked=True)
+    assert _decide(token=token, remote_ip="192.0.2.7") == Refusal(Check.REVOKED, token, ROOT)
+
+
 def test_without_sudo_actor_and_subject_are_the_owner_with_the_scopes_as_granted() -> None:
     assert _decide(ask=None) == Caller(ROOT, ROOT, TOKEN, ("api", "sudo"))
 
@@ -254,6 +293,7 @@ TOKENS = st.builds(
     created_ms=st.just(0),
     expires_ms=st.none() | st.integers(NOW - 2, NOW + 2),
     is_revoked=st.booleans(),
+    allowed_ips=st.sampled_from([(), ("10.0.0.0/8",)]),
 )
 ASKS = (
     st.none()
@@ -268,6 +308,7 @@ ASKS = (
     ask=ASKS,
     found=st.none() | USERS,
     policy=st.builds(SudoPolicy, st.booleans(), st.booleans()),
+    remote_ip=st.sampled_from([None, "10.1.2.3", "192.0.2.7"]),
     is_session=st.booleans(),
     client_may_sudo=st.booleans(),
 )
@@ -277,6 +318,7 @@ def test_whoever_becomes_another_has_everything_that_it_takes(
     ask: SudoAsk | InvalidSudo | None,
     found: UserFacts | None,
     policy: SudoPolicy,
+    remote_ip: str | None,
     is_session: bool,
     client_may_sudo: bool,
 ) -> None:
@@ -287,6 +329,7 @@ def test_whoever_becomes_another_has_everything_that_it_takes(
         found,
         now_ms=NOW,
         policy=policy,
+        remote_ip=remote_ip,
         is_session=is_session,
         client_may_sudo=client_may_sudo,
     )
@@ -296,6 +339,7 @@ def test_whoever_becomes_another_has_everything_that_it_takes(
     assert owner is not None
     assert owner.state == UserState.ACTIVE
     assert token is None or not (token.is_revoked or token.is_expired(NOW))
+    assert token is None or not token.allowed_ips or remote_ip == "10.1.2.3"
     assert caller.is_sudo == (ask is not None)
     if not caller.is_sudo:
         assert caller.subject == owner

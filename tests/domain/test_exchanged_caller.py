@@ -47,6 +47,7 @@ def _decide(
     actor: dict[str, Any] | None = None,
     reason: str | None = "ticket 12",
     ask: SudoAsk | InvalidSudo | None = None,
+    remote_ip: str | None = None,
     policy: SudoPolicy = PLAIN,
 ) -> Caller | Refusal:
     """Return the decision about a good token, but for what was changed about these four."""
@@ -57,6 +58,7 @@ def _decide(
         ROOT,
         now_ms=NOW,
         policy=policy,
+        remote_ip=remote_ip,
         exchange=ExchangeFacts(
             source=SOURCE._replace(**source or {}),
             source_owner=ROOT._replace(**actor or {}),
@@ -253,6 +255,29 @@ def test_it_dies_when_no_client_is_left() -> None:
     refused = _decide(token={"audience": ("a",)}, source={"audience": ("b",)})
     assert isinstance(refused, Refusal)
     assert (refused.check, refused.source_check) == (Check.SOURCE, None)
+
+
+@pytest.mark.parametrize(
+    ("own", "source", "check"),
+    [
+        pytest.param(("10.0.0.0/8",), ("10.0.0.0/8",), None, id="in both lists"),
+        pytest.param((), ("10.0.0.0/8",), None, id="in the source's alone"),
+        pytest.param(("10.0.0.0/8",), ("192.0.2.7",), Check.SOURCE, id="not in the source's"),
+        pytest.param((), ("192.0.2.7",), Check.SOURCE, id="not in the source's alone"),
+        pytest.param(("192.0.2.7",), (), Check.NETWORK, id="not in its own"),
+    ],
+)
+def test_it_is_good_from_no_place_from_where_its_source_is_not(
+    own: tuple[str, ...], source: tuple[str, ...], check: Check | None
+) -> None:
+    changed = {"token": {"allowed_ips": own}, "source": {"allowed_ips": source}}
+    found = _decide(**changed, remote_ip="10.1.2.3")
+    assert (found.check if isinstance(found, Refusal) else None) is check
+    nowhere = _decide(**changed)
+    assert isinstance(nowhere, Refusal)
+    if check is Check.SOURCE:
+        assert isinstance(found, Refusal)
+        assert found.source_check is Check.NETWORK
 
 
 @pytest.mark.parametrize(

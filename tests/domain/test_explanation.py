@@ -81,8 +81,12 @@ def test_a_good_token_has_passed_what_every_token_must() -> None:
 
 
 def test_a_client_that_asks_for_all_at_once_is_told_every_check_in_its_order() -> None:
-    question = Question(ASK, scopes=("api",))
-    found = _explain(question, client={"scopes": ("api", "read_api")})
+    question = Question(ASK, scopes=("api",), remote_ip="10.1.2.3")
+    found = _explain(
+        question,
+        client={"scopes": ("api", "read_api")},
+        token={"allowed_ips": ("10.0.0.0/8",)},
+    )
     left_out = {Check.SOURCE}
     expected = [check.value for check in Check if check not in left_out]
     assert found.is_active
@@ -127,6 +131,19 @@ FAILURES = [
     ),
     pytest.param(
         {"token": {"is_revoked": True}}, "revoked", "It was revoked; the event log says by whom."
+    ),
+    pytest.param(
+        {
+            "token": {"allowed_ips": ("10.0.0.0/8", "192.0.2.7")},
+            "question": Question(remote_ip="192.0.2.8"),
+        },
+        "network",
+        "It may be used from 10.0.0.0/8, 192.0.2.7, and not from 192.0.2.8.",
+    ),
+    pytest.param(
+        {"token": {"allowed_ips": ("::1",)}},
+        "network",
+        "It may be used from ::1, and not from an unknown address.",
     ),
     pytest.param({"owner": {"state": "banned"}}, "owner", "Its owner root is banned."),
     pytest.param(
@@ -258,6 +275,14 @@ def test_an_exchanged_token_names_its_source() -> None:
             id="revoked",
         ),
         pytest.param(
+            {
+                "source": {"allowed_ips": ("10.0.0.0/8",)},
+                "question": Question(remote_ip="192.0.2.8"),
+            },
+            "Of its source, token 7: It may be used from 10.0.0.0/8, and not from 192.0.2.8.",
+            id="good from elsewhere",
+        ),
+        pytest.param(
             {"actor": {"is_admin": False}},
             "Of its source, token 7: root is not an admin.",
             id="actor demoted",
@@ -313,6 +338,7 @@ def _holds(check: str, facts: Facts, question: Question, policy: SudoPolicy) -> 
         ),
         "expired": token.expires_ms is None or token.expires_ms > NOW,
         "revoked": not token.is_revoked,
+        "network": question.remote_ip == "10.1.2.3",
         "owner": owner.state == "active",
         "source": exchange is not None and not exchange.source.is_revoked,
         "sudo": isinstance(ask, SudoAsk),
@@ -344,6 +370,7 @@ TOKENS = st.builds(
     created_ms=st.just(0),
     expires_ms=st.none() | st.integers(NOW - 1, NOW + 1),
     is_revoked=st.booleans(),
+    allowed_ips=st.sampled_from([(), ("10.0.0.0/8",)]),
 )
 CLIENTS = st.builds(
     ClientFacts,
@@ -385,6 +412,7 @@ QUESTIONS = st.builds(
     | st.just(InvalidSudo())
     | st.builds(SudoAsk, st.just(ASK.target), st.none() | st.text(max_size=2)),
     scopes=WORDS,
+    remote_ip=st.sampled_from([None, "10.1.2.3", "192.0.2.7"]),
 )
 
 

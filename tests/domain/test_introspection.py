@@ -160,6 +160,16 @@ def test_the_audience(audience: tuple[str, ...], client: ClientFacts | None, is_
 
 
 @pytest.mark.parametrize(
+    ("remote_ip", "is_told"), [("10.1.2.3", True), ("192.0.2.7", False), (None, False)]
+)
+def test_the_allow_list(remote_ip: str | None, is_told: bool) -> None:
+    token = _token(allowed_ips=("10.0.0.0/8",))
+    judged = _judged(Facts(CLIENT, token, ROOT), Question(remote_ip=remote_ip))
+    assert isinstance(judged, Verdict) == is_told
+    assert is_told or judged == Refusal(Check.NETWORK, token, ROOT)
+
+
+@pytest.mark.parametrize(
     ("granted", "client", "wanted", "shown"),
     [
         pytest.param(("api",), CLIENT, (), ("api",), id="as granted"),

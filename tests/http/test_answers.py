@@ -20,6 +20,8 @@ REVOKED = "Token was revoked. You have to re-authorize from the user."
 # An exchanged token dies with its source.
 DEAD_CHECKS = {Check.EXPIRED: EXPIRED, Check.REVOKED: REVOKED, Check.SOURCE: REVOKED}
 # Of a client's question; nothing of it can be refused to somebody who calls the API himself.
+# From elsewhere a token is like one that nobody knows.
+NOT_FROM_HERE = {Check.NETWORK}
 OF_INTROSPECTION = {Check.AUDIENCE, Check.WANTED, Check.LIMIT}
 
 
@@ -81,7 +83,7 @@ def test_each_check_has_its_answer(check: Check, status: int, body: dict[str, st
 
 def test_no_check_is_without_an_answer() -> None:
     unknown = {check for check in Check if refused(check, ask=ASK).status == 401}
-    assert unknown == {*DEAD_CHECKS, Check.UNKNOWN, *OF_INTROSPECTION}
+    assert unknown == {*DEAD_CHECKS, Check.UNKNOWN, *NOT_FROM_HERE, *OF_INTROSPECTION}
 
 
 @pytest.mark.rfc6750("3")

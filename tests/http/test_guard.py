@@ -19,8 +19,9 @@ from tokensrv.domain.facts import TokenKind
 from tokensrv.errors import StorageUnavailable
 from tokensrv.http.permissions import PERMISSIONS
 from tokensrv.services import rotation, sudo, tokens, user_states
-from tokensrv.services.events import COMMAND_LINE, EventFilter, list_events
+from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import EventRecord, NewToken, UserRecord
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 
 UNKNOWN = "tsp_" + "0" * 36
 NOT_UNDER_SUDO = {"message": "403 Forbidden - Not allowed while using sudo"}

@@ -76,6 +76,7 @@ class Instance:
     admin_token: str
     client_id: str
     client_secret: str
+    admin_password: str = ""
 
     @property
     def basic(self) -> str:
@@ -191,7 +192,10 @@ def initialise(folder: Path, databases: Databases) -> Instance:
     done = bare.command("init", "--json")
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
-    return Instance(bare.environment, made["admin"]["token"], **made["client"])
+    admin = made["admin"]
+    return Instance(
+        bare.environment, admin["token"], **made["client"], admin_password=admin["password"]
+    )
 
 
 @contextmanager

@@ -10,7 +10,23 @@ from tokensrv import services
 from tokensrv.lookup.eviction import Ended, OfClient, OfUser, Whole, ended, is_harmless
 
 SERVICES = Path(services.__file__).parent
-KINDS = {"client", "instance", "key", "schema", "sudo", "token", "user"}
+KINDS = {
+    "client",
+    "impersonation",
+    "instance",
+    "key",
+    "passkey",
+    "password_reset",
+    "recovery_code",
+    "recovery_codes",
+    "schema",
+    "second_factor",
+    "session",
+    "sudo",
+    "token",
+    "totp",
+    "user",
+}
 NOTHING, EVERYTHING = Whole.NOTHING, Whole.EVERYTHING
 USER, TOKEN, CLIENT = OfUser(7), OfUser(7, frozenset({3})), OfClient("service")
 # What each of our own events ends; a new one must be thought about, and then it stands here.
@@ -21,10 +37,21 @@ ENDS: dict[str, Ended] = {
     "client.disabled": CLIENT,
     "client.enabled": CLIENT,
     "client.secret_rotated": CLIENT,
+    "impersonation.started": NOTHING,
+    "impersonation.stopped": NOTHING,
+    "feed.made": NOTHING,
+    "feed.revoked": NOTHING,
     "instance.initialised": NOTHING,
     "key.created": NOTHING,
     "key.rotated": NOTHING,
+    "passkey.added": NOTHING,
+    "passkey.removed": NOTHING,
+    "password_reset.made": NOTHING,
+    "recovery_code.used": NOTHING,
+    "recovery_codes.made": NOTHING,
     "schema.upgraded": EVERYTHING,
+    "second_factor.reset": NOTHING,
+    "session.ended": NOTHING,
     "sudo.counted": NOTHING,
     "sudo.refused": NOTHING,
     "sudo.used": NOTHING,
@@ -35,6 +62,8 @@ ENDS: dict[str, Ended] = {
     "token.reused": TOKEN,
     "token.revoked": TOKEN,
     "token.rotated": TOKEN,
+    "totp.added": NOTHING,
+    "totp.removed": NOTHING,
     "user.activated": USER,
     "user.banned": USER,
     "user.blocked": USER,
@@ -45,6 +74,7 @@ ENDS: dict[str, Ended] = {
     "user.demoted": USER,
     "user.password_set": NOTHING,
     "user.promoted": USER,
+    "user.signed_in": NOTHING,
     "user.unbanned": USER,
     "user.unblocked": USER,
 }
@@ -57,7 +87,7 @@ def _what(action: str, **given: Any) -> Ended:
 
 def _actions_in_the_source() -> set[str]:
     nodes = [
-        node for file in SERVICES.glob("*.py") for node in ast.walk(ast.parse(file.read_text()))
+        node for file in SERVICES.rglob("*.py") for node in ast.walk(ast.parse(file.read_text()))
     ]
     words = {
         node.value

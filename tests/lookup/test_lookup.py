@@ -47,7 +47,12 @@ def test_everything_comes_back_as_values_of_the_same_kind_on_both_engines(
     client_id = client.record.client_id
     again = clients.rotate_secret(store, COMMAND_LINE, client_id)
     token = make_token(
-        store, root, ("api", "sudo"), expires_on=TODAY + timedelta(days=1), audience=(client_id,)
+        store,
+        root,
+        ("api", "sudo"),
+        expires_on=TODAY + timedelta(days=1),
+        audience=(client_id,),
+        allowed_ips=("10.0.0.0/8", "2001:db8::1"),
     )
     found = hot.find(client_id=client_id, digest=digest(token.secret), target=target("ALICE"))
     expected = Facts(
@@ -71,6 +76,7 @@ def test_everything_comes_back_as_values_of_the_same_kind_on_both_engines(
             created_ms=to_ms(START),
             expires_ms=to_ms(midnight(TODAY + timedelta(days=1))),
             is_revoked=False,
+            allowed_ips=("10.0.0.0/8", "2001:db8::1"),
         ),
         owner=UserFacts(root.id, "root", "active", is_admin=True),
         target=UserFacts(alice.id, "alice", "active", is_admin=False),

@@ -16,8 +16,8 @@ from tests.conftest import ManualClock
 from tests.factories import make_admin, make_client, make_token, make_user
 from tokensrv.db import Store
 from tokensrv.services.client_values import ALLOWABLE
-from tokensrv.services.events import EventFilter, list_events
 from tokensrv.services.records import EventRecord, NewClient, NewToken, UserRecord
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 from tokensrv.services.usage import Usage
 
 Form = Mapping[str, Any] | str

@@ -525,6 +525,7 @@ class TestTheEvent:
             "source_id": world.admin_token.record.id,
             "scopes": ["read_user"],
             "audience": [],
+            "allowed_ips": [],
             "expires_at": "2026-03-10T12:01:00.000Z",
         }
 

@@ -27,7 +27,8 @@ from tokensrv.http import health, wsgi
 from tokensrv.http.parse.form import MAX_BYTES
 from tokensrv.oauth.fastpath import FastPath
 from tokensrv.services import clients, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE, EventFilter, list_events
+from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 
 PATH = "/oauth/introspect"
 FORM = "application/x-www-form-urlencoded"
@@ -99,6 +100,7 @@ def stage(world: World, monkeypatch: pytest.MonkeyPatch) -> Stage:
         "revoked": world.token(world.alice, "api"),
         "blocked": world.token(world.bob, "api"),
         "mine": world.token(world.alice, "api", audience=(service.client_id,)),
+        "placed": world.token(world.root, "api", "sudo", allowed_ips=("192.0.2.0/24", "fe80::1")),
         "others": world.token(world.alice, "api", audience=(others["plain"].record.client_id,)),
         "acting": make_exchanged(store, world.admin_token, world.alice),
         "narrower": make_exchanged(store, world.alice_token, world.alice, ("read_user",)),
@@ -217,6 +219,7 @@ KNOWN = st.sampled_from(
         "revoked",
         "blocked",
         "mine",
+        "placed",
         "others",
         "acting",
         "narrower",
@@ -234,7 +237,10 @@ FIELD = st.one_of(
     st.tuples(st.just("sudo"), NAMES | st.sampled_from(["alice,bob", "\xfc", "alice\0"])),
     st.tuples(st.just("sudo_reason"), st.sampled_from(["ticket 7", "", "x" * 300, "\xfc"])),
     st.tuples(st.just("scope"), st.sampled_from(["api", "read_user", "api read_user", "x", ""])),
-    st.tuples(st.just("remote_ip"), st.sampled_from(["192.0.2.9", "::1%x", "fe80::1", "x", ""])),
+    st.tuples(
+        st.just("remote_ip"),
+        st.sampled_from(["192.0.2.9", "::ffff:192.0.2.9", "fe80::1%x", "fe80::1", "::1", "x", ""]),
+    ),
     st.tuples(st.just("client_id"), st.sampled_from(["<id>", "<post_id>", "<plain_id>", "", "x"])),
     st.tuples(st.just("client_secret"), st.sampled_from(["<secret>", "<post_secret>", "", "x"])),
     st.tuples(st.just("client_assertion"), st.sampled_from(["a.b.c", ""])),

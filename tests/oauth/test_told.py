@@ -49,6 +49,7 @@ def test_the_first_answer_about_a_token_is_not_kept() -> None:
         pytest.param(FACTS._replace(token=TOKEN._replace(is_revoked=True)), id="revoked"),
         pytest.param(FACTS._replace(token=TOKEN._replace(scopes=("read_api",))), id="narrower"),
         pytest.param(FACTS._replace(token=TOKEN._replace(audience=("other",))), id="audience"),
+        pytest.param(FACTS._replace(token=TOKEN._replace(allowed_ips=("::1",))), id="allow list"),
         pytest.param(FACTS._replace(token=TOKEN._replace(expires_ms=None)), id="end"),
         pytest.param(FACTS._replace(token=TOKEN._replace(id=8)), id="another token"),
         pytest.param(FACTS._replace(token=None, owner=None), id="no token"),

@@ -35,13 +35,13 @@ class Doors:
 
     def introspect(self, client: NewClient, ask: Ask) -> dict[str, Any] | None:
         """Return what a client is told, None when it is told nothing, being disabled."""
-        form = {"token": self.secret} | ask.parameters | _scope(ask)
+        form = {"token": self.secret} | ask.parameters | _more(ask)
         headers = {"Authorization": _basic(client)} | ask.headers
         return _document(self.http.post("/oauth/introspect", data=form, headers=headers))
 
     def batch(self, client: NewClient, ask: Ask) -> list[dict[str, Any]] | None:
         """Return what a client is told about the token and about one that nobody knows."""
-        question = {"tokens": [self.secret, "nobody's"]} | ask.as_parameters | _scope(ask)
+        question = {"tokens": [self.secret, "nobody's"]} | ask.as_parameters | _more(ask)
         headers = {"Authorization": _basic(client)}
         answer = self.http.post("/oauth/introspect/batch", json=question, headers=headers)
         document = _document(answer)
@@ -50,7 +50,7 @@ class Doors:
     def explain(self, client: NewClient | None, ask: Ask) -> dict[str, Any]:
         """Return why a client, or nobody in particular, is told what it is told."""
         asking = {} if client is None else {"client_id": client.record.client_id}
-        question = {"token": self.secret} | asking | ask.as_parameters | _scope(ask)
+        question = {"token": self.secret} | asking | ask.as_parameters | _more(ask)
         headers = {"PRIVATE-TOKEN": self.admin_secret}
         answer = self.http.post("/api/v4/tokensrv/explain", json=question, headers=headers)
         document = _document(answer)
@@ -83,15 +83,21 @@ class Doors:
 
     def _get(self, path: str, ask: Ask) -> TestResponse:
         headers = {"PRIVATE-TOKEN": self.secret} | ask.headers
-        return self.http.get(f"/api/v4{path}", query_string=ask.parameters, headers=headers)
+        return self.http.get(
+            f"/api/v4{path}",
+            query_string=ask.parameters,
+            headers=headers,
+            environ_overrides={"REMOTE_ADDR": ask.ip},
+        )
 
 
 def _basic(client: NewClient) -> str:
     return basic(client.record.client_id, client.secret)
 
 
-def _scope(ask: Ask) -> dict[str, str]:
-    return {"scope": " ".join(ask.scopes)} if ask.scopes else {}
+def _more(ask: Ask) -> dict[str, str]:
+    scope = {"scope": " ".join(ask.scopes)} if ask.scopes else {}
+    return {"remote_ip": ask.ip} | scope
 
 
 def _document(answer: TestResponse) -> dict[str, Any] | None:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 
 from tests.properties.doors import INACTIVE, Doors
-from tests.properties.worlds import ALICE, ASKS, CAROL, SCENES, Ask, Paper, Person, Scene, Stage
+from tests.properties.worlds import (
+    ALICE,
+    ASKS,
+    CAROL,
+    SCENES,
+    THERE,
+    Ask,
+    Paper,
+    Person,
+    Scene,
+    Stage,
+)
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.scopes import closure
 
 EXCHANGED = Scene(kind=TokenKind.EXCHANGED, token=Paper(("read_api",)))
 NARROWED = Scene(kind=TokenKind.EXCHANGED, token=Paper(("read_api",)), is_narrowed=True)
+PLACED = Paper(("api", "sudo"), allowed_ips=("192.0.2.0/24",))
 AS_ALICE = Ask(header="alice", reason="ticket 7")
 
 # Every example sets the rows of the one database anew.
@@ -27,6 +40,8 @@ SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(scene=EXCHANGED, ask=Ask())
 @example(scene=NARROWED, ask=Ask())
 @example(scene=Scene(limit=("read_user",)), ask=Ask(scopes=("read_user",)))
+@example(scene=Scene(token=PLACED), ask=AS_ALICE)
+@example(scene=Scene(token=PLACED), ask=Ask(ip=THERE))
 def test_a_client_is_told_the_same_alone_in_a_batch_and_by_the_explanation(
     stage: Stage, doors: Doors, scene: Scene, ask: Ask
 ) -> None:
@@ -50,11 +65,13 @@ def test_a_client_is_told_the_same_alone_in_a_batch_and_by_the_explanation(
 @example(scene=EXCHANGED, ask=Ask())
 @example(scene=NARROWED, ask=Ask())
 @example(scene=Scene(token=Paper(("sudo",))), ask=AS_ALICE)
+@example(scene=Scene(token=PLACED), ask=AS_ALICE)
+@example(scene=replace(EXCHANGED, source=PLACED), ask=Ask(ip=THERE))
 def test_a_client_is_told_what_the_api_lets_the_same_caller_do(
     stage: Stage, doors: Doors, scene: Scene, ask: Ask
 ) -> None:
     stage.set(scene)
-    plain = Ask(ask.header, ask.parameter, ask.reason)
+    plain = replace(ask, scopes=())
     seen, explained = doors.own(plain), doors.explain(None, plain)
     told = doors.introspect(stage.open, plain)
     assert seen.is_active == explained["active"]
@@ -98,6 +115,7 @@ def _is_sudo(scene: Scene, ask: Ask) -> bool:
         pytest.param(
             Scene(carol=Person(), token=Paper(("read_user",))), Ask(), CAROL, None, id="no admin"
         ),
+        pytest.param(Scene(token=PLACED), AS_ALICE, ALICE, CAROL, id="from inside an allow list"),
     ],
 )
 def test_where_everything_is_in_order_all_doors_open(

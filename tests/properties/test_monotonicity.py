@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.properties.doors import Doors
-from tests.properties.worlds import ALICE, ASKS, SCENES, SCOPES, Ask, Paper, Scene, Stage
+from tests.properties.worlds import ALICE, ASKS, HERE, SCENES, SCOPES, Ask, Paper, Scene, Stage
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.scopes import closure
 from tokensrv.errors import TokensrvError
@@ -44,6 +45,11 @@ def _lose_audience(which: str) -> Loss:
     return lose
 
 
+def _lose_places(which: str) -> Loss:
+    left = TokenChanges(allowed_ips=(HERE,))
+    return lambda stage: tokens.change(stage.store, COMMAND_LINE, _id(stage, which), left)
+
+
 def _switch(verb: Callable[..., bool], who: str) -> Loss:
     return lambda stage: verb(stage.store, COMMAND_LINE, getattr(stage, who).id)
 
@@ -71,6 +77,7 @@ LOSSES: dict[str, Loss] = {
     **{f"revoke {which}": _revoke(which) for which in PAPERS},
     **{f"{which} loses {one}": _lose_scope(which, one) for which in PAPERS for one in SCOPES},
     **{f"{which} is for one client": _lose_audience(which) for which in PAPERS},
+    **{f"{which} is good from one place": _lose_places(which) for which in PAPERS},
     **{
         f"{verb.__name__} {who}": _switch(verb, who)
         for who in ("carol", "alice")
@@ -151,7 +158,7 @@ def test_what_was_taken_away_is_gone_behind_every_door(
 
 def _told(stage: Stage, doors: Doors, ask: Ask) -> list[Told]:
     """Return what two clients and the API say, a client that is told nothing as if inactive."""
-    plain = Ask(ask.header, ask.parameter, ask.reason)
+    plain = replace(ask, scopes=())
     own = doors.own(plain)
     acts = own.actor_id != own.subject_id
     in_api: Told = {"active": own.is_active, "scope": "", "sub": str(own.subject_id)}

@@ -29,6 +29,7 @@ NOW_MS = to_ms(START)
 SCOPES = ("api", "read_api", "read_user", "write_registry", "self_rotate", "introspect", "sudo")
 # Root asks for explanations, carol acts, alice is acted as; the ids are those of an empty instance.
 ROOT, CAROL, ALICE = ("root", 1), ("carol", 2), ("alice", 3)
+HERE, THERE = "192.0.2.7", "198.51.100.1"
 JUNK = ("", " ", "alice,carol", "zoë")
 
 
@@ -49,6 +50,7 @@ class Paper:
     is_revoked: bool = False
     # "open" and "limited" are the two clients.
     audience: tuple[str, ...] = ()
+    allowed_ips: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,15 @@ class Scene:
 class Ask:
     """What is asked about the token, and where the sudo stands in the request.
 
-    ``header`` and ``parameter`` None: no sudo there. ``scopes`` are those that a client wants.
+    ``header`` and ``parameter`` None: no sudo there. ``scopes`` are those that a client wants,
+    ``ip`` is where the token is used from.
     """
 
     header: str | None = None
     parameter: str | None = None
     reason: str | None = None
     scopes: tuple[str, ...] = ()
+    ip: str = HERE
 
     @property
     def headers(self) -> dict[str, str]:
@@ -131,6 +135,7 @@ _PAPERS = st.builds(
     ends_ms=_mostly(None, st.integers(-1, 1)),
     is_revoked=_mostly(False, st.booleans()),
     audience=_mostly((), _some(("open", "limited"))),
+    allowed_ips=_mostly((), _some(("192.0.2.0/24", THERE))),
 )
 _NAMED = st.sampled_from(
     ("alice", "ALICE", "3", "carol", "2", "root", "nobody", "999", "9" * 18, *JUNK)
@@ -151,11 +156,12 @@ SCENES = st.builds(
     is_disabled=_mostly(False, st.booleans()),
 )
 _WANTED = _mostly((), _some(SCOPES))
+_IPS = _mostly(HERE, st.just(THERE))
 ASKS = st.one_of(
-    st.builds(Ask, scopes=_WANTED),
-    st.builds(Ask, header=_mostly("alice", _NAMED), reason=_REASONS, scopes=_WANTED),
-    st.builds(Ask, parameter=_mostly("alice", _NAMED), reason=_REASONS, scopes=_WANTED),
-    st.builds(Ask, header=_NAMED, parameter=_NAMED, reason=_REASONS, scopes=_WANTED),
+    st.builds(Ask, scopes=_WANTED, ip=_IPS),
+    st.builds(Ask, header=_mostly("alice", _NAMED), reason=_REASONS, scopes=_WANTED, ip=_IPS),
+    st.builds(Ask, parameter=_mostly("alice", _NAMED), reason=_REASONS, scopes=_WANTED, ip=_IPS),
+    st.builds(Ask, header=_NAMED, parameter=_NAMED, reason=_REASONS, scopes=_WANTED, ip=_IPS),
 )
 
 
@@ -223,6 +229,7 @@ class Stage:
             "expires_at": ends,
             "revoked_at": START if paper.is_revoked else None,
             "audience": tuple(clients[name].record.client_id for name in paper.audience),
+            "allowed_ips": paper.allowed_ips,
         }
         session.execute(update(Token).where(Token.id == token.record.id).values(values | origin))
 

@@ -18,8 +18,8 @@ from tests.factories import make_admin
 from tokensrv.config import Settings
 from tokensrv.db import Base, Store
 from tokensrv.errors import StorageUnavailable, TokensrvError
-from tokensrv.services.events import EventFilter, list_events
 from tokensrv.services.records import EventRecord, UserRecord
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 from tokensrv.services.usage import Usage
 
 

@@ -23,8 +23,9 @@ from tokensrv.errors import NotFound, StorageUnavailable
 from tokensrv.models import EventHead
 from tokensrv.models.event import EVENT_CHANNEL
 from tokensrv.services import events, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE, EventFilter, NewEvent, Origin
+from tokensrv.services.events import COMMAND_LINE, NewEvent, Origin
 from tokensrv.services.records import EventRecord, UserRecord
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 
 WRITERS = 8
 EVENTS_A_WRITER = 12
@@ -95,7 +96,7 @@ def test_whatever_text_an_event_holds_its_hash_can_be_recomputed(
     store: Store, reason: str, data: dict[str, Any]
 ) -> None:
     seq = _append(store, NewEvent(action="sudo.refused", reason=reason, data=data))
-    (row,) = events.list_events(store, EventFilter(since=seq - 1))
+    (row,) = list_events(store, EventFilter(since=seq - 1))
     assert row.data == data | {"via": "cli"}
     assert row.hash == _recomputed(row)
 
@@ -130,7 +131,7 @@ def test_the_head_is_the_last_row_however_many_are_appended(store: Store) -> Non
     assert _append(store, NewEvent(action="b")) == 4
     with store.read() as session:
         head = session.scalars(select(EventHead)).one()
-    (last,) = events.list_events(store, EventFilter(limit=1))
+    (last,) = list_events(store, EventFilter(limit=1))
     assert (head.seq, head.hash) == (last.seq, last.hash)
     assert last.seq == 4
 
@@ -261,7 +262,7 @@ def test_events_are_found_by_the_name_of_today_and_by_id(store: Store, root: Use
     tokens.revoke(store, origin_of(store, token.secret), token.record.id)
     users.change(store, COMMAND_LINE, alice.id, users.UserChanges(username="carol"))
     for name in ("carol", "CAROL", str(alice.id)):
-        (row,) = events.list_events(store, EventFilter(subject=name))
+        (row,) = list_events(store, EventFilter(subject=name))
         assert row.action == "token.revoked"
 
 
@@ -272,17 +273,17 @@ def test_events_of_a_deleted_user_are_found_but_never_under_his_successor(
     token = make_token(store, alice)
     tokens.revoke(store, origin_of(store, token.secret), token.record.id)
     users.delete(store, COMMAND_LINE, alice.id)
-    assert len(events.list_events(store, EventFilter(actor="alice"))) == 1
+    assert len(list_events(store, EventFilter(actor="alice"))) == 1
     make_user(store, "alice")
-    assert events.list_events(store, EventFilter(actor="alice")) == []
-    assert len(events.list_events(store, EventFilter(actor=str(alice.id)))) == 1
+    assert list_events(store, EventFilter(actor="alice")) == []
+    assert len(list_events(store, EventFilter(actor=str(alice.id)))) == 1
 
 
 def test_the_last_events_are_listed_oldest_first(store: Store) -> None:
     for number in range(5):
         _append(store, NewEvent(action="a", data={"number": number}))
-    assert [row.seq for row in events.list_events(store, EventFilter(limit=2))] == [4, 5]
-    after = events.list_events(store, EventFilter(since=1, limit=2))
+    assert [row.seq for row in list_events(store, EventFilter(limit=2))] == [4, 5]
+    after = list_events(store, EventFilter(since=1, limit=2))
     assert [row.seq for row in after] == [2, 3]
 
 

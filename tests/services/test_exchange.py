@@ -97,6 +97,15 @@ def asking(store: Store, usage: Usage, root: UserRecord) -> Asking:
             ),
             Check.SCOPE,
         ),
+        (
+            lambda a: tokens.change(
+                a.store,
+                COMMAND_LINE,
+                a.source.record.id,
+                tokens.TokenChanges(allowed_ips=("10.0.0.0/8",)),
+            ),
+            Check.NETWORK,
+        ),
         (lambda a: users.delete(a.store, COMMAND_LINE, a.alice.id), Check.TARGET),
         (lambda a: user_states.block(a.store, COMMAND_LINE, a.alice.id), Check.TARGET_STATE),
         (lambda a: user_states.promote(a.store, COMMAND_LINE, a.alice.id), Check.TARGET_ADMIN),
@@ -107,6 +116,7 @@ def asking(store: Store, usage: Usage, root: UserRecord) -> Asking:
         "actor deleted",
         "actor demoted",
         "scope cut",
+        "allow list",
         "target deleted",
         "target blocked",
         "target promoted",

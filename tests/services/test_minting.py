@@ -21,7 +21,7 @@ from tokensrv.errors import Forbidden, Invalid, LifetimeExceeded, NotFound, Scop
 from tokensrv.services import minting, rotation, tokens, user_states, users
 from tokensrv.services.events import COMMAND_LINE, Origin
 from tokensrv.services.minting import TokenWish
-from tokensrv.services.records import UserRecord
+from tokensrv.services.records import NewToken, UserRecord
 
 TODAY = START.date()
 TOMORROW = TODAY + timedelta(days=1)
@@ -68,7 +68,14 @@ def test_the_event_of_a_new_token_tells_everything_but_the_secret(
     store: Store, root: UserRecord
 ) -> None:
     client = make_client(store).record.client_id
-    new = make_token(store, root, ("api",), expires_on=TOMORROW, audience=(client,))
+    new = make_token(
+        store,
+        root,
+        ("api",),
+        expires_on=TOMORROW,
+        audience=(client,),
+        allowed_ips=("10.0.0.0/255.0.0.0", "192.0.2.7"),
+    )
     row = events_of(store)[-1]
     assert (row.action, row.token_id) == ("token.created", new.record.id)
     assert row.data == {
@@ -79,6 +86,7 @@ def test_the_event_of_a_new_token_tells_everything_but_the_secret(
         "scopes": ["api"],
         "expires_at": "2026-03-11",
         "audience": [client],
+        "allowed_ips": ["10.0.0.0/8", "192.0.2.7"],
         "via": "cli",
     }
 
@@ -252,6 +260,8 @@ def test_the_days_of_a_lifetime_are_counted_in_utc(
         pytest.param({"description": "x" * 256}, "description", id="long description"),
         pytest.param({"description": "\0"}, "description", id="NUL in the description"),
         pytest.param({"audience": ("nobody",)}, "audience", id="unknown client"),
+        pytest.param({"allowed_ips": ("here",)}, "allowed_ips", id="no address"),
+        pytest.param({"allowed_ips": ("192.0.2.7/8",)}, "allowed_ips", id="neither one nor many"),
     ],
 )
 def test_hostile_values_are_refused_by_name(
@@ -260,6 +270,60 @@ def test_hostile_values_are_refused_by_name(
     with pytest.raises(Invalid) as refused:
         minting.create_for_user(store, COMMAND_LINE, root.id, _wish(**changed))
     assert refused.value.field == problem
+
+
+def test_an_allow_list_is_kept_in_its_one_spelling(store: Store, root: UserRecord) -> None:
+    wanted = ("2001:DB8::/32", "192.0.2.7/32", "192.0.2.7")
+    record = make_token(store, root, allowed_ips=wanted).record
+    assert record.allowed_ips == ("2001:db8::/32", "192.0.2.7")
+    assert tokens.get(store, None, record.id) == record
+
+
+OWN = ("10.0.0.0/8", "192.0.2.7")
+
+
+@pytest.mark.parametrize("verb", ["create_for_self", "create_for_user"])
+@pytest.mark.parametrize(
+    ("held", "wanted", "given"),
+    [
+        pytest.param(OWN, (), OWN, id="as the calling one without a wish"),
+        pytest.param(OWN, ("10.1.0.0/16",), ("10.1.0.0/16",), id="fewer"),
+        pytest.param(OWN, ("10.1.0.0/16", "192.0.2.8"), None, id="one beyond"),
+        pytest.param(OWN, ("0.0.0.0/0",), None, id="all"),
+        pytest.param((), ("192.0.2.8",), ("192.0.2.8",), id="any, of one from anywhere"),
+        pytest.param((), (), (), id="none, of one from anywhere"),
+    ],
+)
+def test_a_token_for_oneself_is_good_from_no_place_from_where_the_calling_one_is_not(
+    store: Store,
+    root: UserRecord,
+    verb: str,
+    held: tuple[str, ...],
+    wanted: tuple[str, ...],
+    given: tuple[str, ...] | None,
+) -> None:
+    origin = origin_of(store, make_token(store, root, allowed_ips=held).secret)
+    wish = _wish(allowed_ips=wanted)
+
+    def create() -> NewToken:
+        if verb == "create_for_self":
+            return minting.create_for_self(store, origin, wish)
+        return minting.create_for_user(store, origin, root.id, wish)
+
+    if given is None:
+        with pytest.raises(Invalid) as refused:
+            create()
+        assert refused.value.field == "allowed_ips"
+    else:
+        assert create().record.allowed_ips == given
+
+
+def test_an_admins_allow_list_does_not_bind_what_he_makes_for_others(
+    store: Store, root: UserRecord
+) -> None:
+    origin = origin_of(store, make_token(store, root, allowed_ips=OWN).secret)
+    new = minting.create_for_user(store, origin, make_user(store).id, _wish())
+    assert new.record.allowed_ips == ()
 
 
 def test_the_longest_texts_are_stored_as_they_are(store: Store, root: UserRecord) -> None:

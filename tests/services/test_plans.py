@@ -24,6 +24,8 @@ from tokensrv.models import Token
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.pages import Key
 from tokensrv.services.pruning import prune
+from tokensrv.services.reports import event_lists
+from tokensrv.services.reports.event_lists import EventFilter
 from tokensrv.services.token_lists import TokenFilter, list_tokens, list_tokens_after, order
 from tokensrv.services.user_lists import UserFilter, list_users, list_users_after
 
@@ -51,7 +53,7 @@ def _plans(store: Store) -> Iterator[list[str]]:
     is_sqlite = store.readers is not None
 
     def explain(connection: Any, _cursor: Any, sent: str, parameters: Any, *_rest: Any) -> None:
-        if not sent.startswith("SELECT") or "event_head" in sent:
+        if not sent.startswith(("SELECT", "WITH RECURSIVE")) or "event_head" in sent:
             return
         if is_sqlite:
             rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sent}", parameters)
@@ -196,6 +198,55 @@ def test_what_is_to_be_pruned_is_found_oldest_first(store: Store) -> None:
         assert list(prune(store, COMMAND_LINE, days=30)) == []
     for plan, column in zip(plans, ("expires_at", "revoked_at"), strict=True):
         assert _reads_in_order(plan, f"ix_token_{column}_id", "token"), plan
+
+
+@pytest.mark.parametrize(
+    ("wanted", "indexes"),
+    [
+        pytest.param({}, [None], id="all"),
+        pytest.param({"token_id": 7}, ["ix_event_token_id_seq"], id="token"),
+        pytest.param({"actor": "7"}, ["ix_event_actor_id_seq"], id="actor"),
+        pytest.param({"subject": "7"}, ["ix_event_subject_id_seq"], id="subject"),
+        pytest.param({"client_id": "service"}, ["ix_event_client_id_seq"], id="client"),
+        pytest.param({"ip": "192.0.2.7"}, ["ix_event_ip_seq"], id="address"),
+        pytest.param({"request_id": "a"}, ["ix_event_request_id_seq"], id="request"),
+        pytest.param({"action": "token.revoked"}, ["ix_event_action_seq"], id="action"),
+        pytest.param(
+            {"user": "7"},
+            ["ix_event_actor_id_seq", "ix_event_subject_id_seq", "ix_event_about_id_seq"],
+            id="user",
+        ),
+        pytest.param(
+            {"token_id": 7, "actor": "7", "action": "sudo.used"},
+            ["ix_event_token_id_seq"],
+            id="fewest first",
+        ),
+        pytest.param({"user": "7", "ip": "192.0.2.7"}, ["ix_event_ip_seq"], id="user elsewhere"),
+    ],
+)
+def test_a_page_of_events_is_read_in_order(
+    store: Store, wanted: dict[str, Any], indexes: list[str | None]
+) -> None:
+    for place in ({}, {"before": 7}, {"after": 7}):
+        with _plans(store) as plans:
+            event_lists.page(store, EventFilter(**wanted), **place)
+        for plan, index in zip(plans, indexes, strict=True):
+            assert _reads_in_order(plan, index, "event"), plan
+
+
+def test_days_are_found_without_reading_what_came_before(store: Store) -> None:
+    wanted = EventFilter(token_id=7, first_day=TODAY, last_day=TODAY)
+    plan = _first_plan(store, lambda: event_lists.page(store, wanted))
+    assert not any(word in plan for word in ("Sort", "TEMP B-TREE", "Seq Scan", "SCAN event")), plan
+    assert plan.count("ix_event_at_seq") == 2
+    assert "ix_event_token_id_seq" in plan
+
+
+def test_actions_are_found_without_reading_every_event(store: Store) -> None:
+    plan = _first_plan(store, lambda: event_lists.actions(store))
+    assert "ix_event_action_seq" in plan
+    assert "Seq Scan" not in plan
+    assert "SCAN event" not in plan
 
 
 @pytest.mark.parametrize("column", ["previous_id", "source_id", "actor_id"])

@@ -17,6 +17,7 @@ from tokensrv.domain.caller import Check, Refused
 from tokensrv.domain.facts import TokenKind
 from tokensrv.errors import (
     AlreadyRevoked,
+    Forbidden,
     Invalid,
     LifetimeExceeded,
     NotFound,
@@ -49,11 +50,17 @@ def test_the_successor_is_like_the_old_token_but_for_secret_and_expiry(
 ) -> None:
     client = make_client(store).record.client_id
     old = make_token(
-        store, root, ("api", "sudo"), description="why", audience=(client,), expires_on=TOMORROW
+        store,
+        root,
+        ("api", "sudo"),
+        description="why",
+        audience=(client,),
+        allowed_ips=("192.0.2.7", "10.0.0.0/8"),
+        expires_on=TOMORROW,
     )
     new = _rotate(store, old)
     assert new.secret != old.secret
-    same = ("kind", "user_id", "name", "description", "scopes", "audience")
+    same = ("kind", "user_id", "name", "description", "scopes", "audience", "allowed_ips")
     for name in same:
         assert getattr(new.record, name) == getattr(old.record, name)
     assert new.record.previous_id == old.record.id
@@ -180,6 +187,22 @@ def test_a_user_rotates_another_token_of_his_only_within_what_his_own_has(
         rotation.rotate(store, by, endless.record.id, expires_on=WEEK)
     assert refused.value.last_day == soon
     assert rotation.rotate(store, by, endless.record.id).record.expires_on == soon
+
+
+def test_a_token_that_is_good_from_more_places_is_not_had_by_rotating_it(
+    store: Store, root: UserRecord
+) -> None:
+    here, elsewhere = ("192.0.2.0/24",), ("192.0.2.7", "198.51.100.1")
+    origin = origin_of(store, make_token(store, root, allowed_ips=here).secret)
+    for wider in ((), elsewhere):
+        old = make_token(store, root, allowed_ips=wider)
+        with pytest.raises(Forbidden, match="good from fewer places"):
+            rotation.rotate(store, origin, old.record.id)
+        assert rotation.rotate(store, COMMAND_LINE, old.record.id).record.allowed_ips == wider
+    old = make_token(store, root, allowed_ips=("192.0.2.7",))
+    assert rotation.rotate(store, origin, old.record.id).record.allowed_ips == ("192.0.2.7",)
+    foreign = make_token(store, make_user(store))
+    assert rotation.rotate(store, origin, foreign.record.id).record.allowed_ips == ()
 
 
 def test_an_admin_needs_the_admins_scopes_to_rotate_a_token_that_has_them(

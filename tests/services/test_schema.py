@@ -12,7 +12,8 @@ from tests.databases import migrate, opened
 from tests.processes import Process
 from tokensrv.config import Settings
 from tokensrv.errors import SchemaMismatch, StorageUnavailable
-from tokensrv.services import events, schema
+from tokensrv.services import schema
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 from tokensrv.services.schema import SchemaState
 
 HEAD = (Path(schema.__file__).parents[1] / "migrations" / "HEAD").read_text().strip()
@@ -60,13 +61,13 @@ def test_a_second_upgrade_changes_nothing(empty_settings: Settings, clock: Manua
     schema.upgrade(empty_settings, clock)
     assert not schema.upgrade(empty_settings, clock)
     with opened(empty_settings) as store:
-        assert len(events.list_events(store, events.EventFilter())) == 1
+        assert len(list_events(store, EventFilter())) == 1
 
 
 def test_an_upgrade_is_an_event(empty_settings: Settings, clock: ManualClock) -> None:
     schema.upgrade(empty_settings, clock)
     with opened(empty_settings) as store:
-        (event,) = events.list_events(store, events.EventFilter())
+        (event,) = list_events(store, EventFilter())
     assert (event.seq, event.action, event.at) == (1, "schema.upgraded", START)
     assert event.data == {"from": None, "to": HEAD, "via": "cli"}
 
@@ -147,7 +148,7 @@ def test_processes_that_start_at_once_upgrade_one_after_the_other(
     assert sorted(node.end() for node in nodes) == ["False", "False", "False", "True"]
     with opened(empty_settings) as store:
         assert schema.state(store) is SchemaState.CURRENT
-        assert len(events.list_events(store, events.EventFilter())) == 1
+        assert len(list_events(store, EventFilter())) == 1
 
 
 def test_whoever_waited_for_another_node_finds_nothing_left_to_do(

@@ -31,9 +31,10 @@ from tokensrv.domain.caller import Caller
 from tokensrv.domain.secret import digest
 from tokensrv.errors import StorageUnavailable
 from tokensrv.services import clients, instance, minting, rotation, sudo, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE, EventFilter, list_events
+from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.minting import TokenWish
 from tokensrv.services.records import NewToken, UserRecord
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 from tokensrv.services.token_lists import TokenFilter, list_tokens
 from tokensrv.services.user_lists import UserFilter, list_users
 

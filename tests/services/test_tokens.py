@@ -146,6 +146,7 @@ def test_no_change_of_scopes_gives_power_with_or_without_sudo(
         pytest.param({"name": "x" * 256}, "name", id="long name"),
         pytest.param({"description": "x" * 256}, "description", id="long description"),
         pytest.param({"audience": ("nobody",)}, "audience", id="unknown client"),
+        pytest.param({"allowed_ips": ("here",)}, "allowed_ips", id="no address"),
         pytest.param({"expires_on": TODAY}, "expires_at", id="today"),
     ],
 )
@@ -194,6 +195,45 @@ def test_an_audience_only_becomes_smaller(store: Store, root: UserRecord) -> Non
     for wider in ((), (one,), (one, two)):
         with pytest.raises(NotNarrower):
             _change(store, token.id, audience=wider)
+
+
+@pytest.mark.parametrize(
+    ("old", "wanted", "is_narrower"),
+    [
+        pytest.param((), ("192.0.2.7",), True, id="some out of none"),
+        pytest.param(("10.0.0.0/8",), ("10.1.0.0/16", "10.2.0.1"), True, id="parts"),
+        pytest.param(("10.0.0.0/8",), (), False, id="none out of some"),
+        pytest.param(("10.0.0.0/8",), ("10.1.0.0/16", "192.0.2.7"), False, id="one more"),
+        pytest.param(("10.0.0.0/8",), ("0.0.0.0/0",), False, id="a wider one"),
+    ],
+)
+def test_an_allow_list_only_becomes_narrower(
+    store: Store,
+    root: UserRecord,
+    old: tuple[str, ...],
+    wanted: tuple[str, ...],
+    is_narrower: bool,
+) -> None:
+    token = make_token(store, root, allowed_ips=old).record
+    if is_narrower:
+        assert _change(store, token.id, allowed_ips=wanted).allowed_ips == wanted
+        assert events_of(store)[-1].data["changed"] == {"allowed_ips": list(wanted)}
+    else:
+        with pytest.raises(NotNarrower):
+            _change(store, token.id, allowed_ips=wanted)
+
+
+def test_from_elsewhere_nothing_is_done_although_it_was_decided_before(
+    store: Store, root: UserRecord
+) -> None:
+    held, other = make_token(store, root), make_token(store, root)
+    origin = origin_of(store, held.secret)
+    _change(store, held.record.id, allowed_ips=("10.0.0.0/8",))
+    before = contents(store)
+    with pytest.raises(Refused) as refused:
+        tokens.revoke(store, origin, other.record.id)
+    assert refused.value.refusal.check is Check.NETWORK
+    assert contents(store) == before
 
 
 def test_a_revoked_token_is_not_changed(store: Store, root: UserRecord) -> None:

@@ -13,6 +13,7 @@ from tokensrv.api import (
     about,
     admin_token,
     clients,
+    events,
     explanation,
     impersonation_tokens,
     openapi,
@@ -32,6 +33,7 @@ BLUEPRINTS = (
     about.bp,
     clients.bp,
     explanation.bp,
+    events.bp,
 )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from tokensrv.cli.objects import event_object, moment
+from tokensrv.cli.objects import moment
 from tokensrv.cli.output import Item, json_option, show_list, text
 from tokensrv.cli.storage import current_store
-from tokensrv.services.events import EventFilter, list_events
 from tokensrv.services.records import EventRecord
+from tokensrv.services.reports.event_exports import as_object
+from tokensrv.services.reports.event_lists import EventFilter, list_events
 
 _COLUMNS = ("seq", "at", "action", "who", "what")
 _MAX_SEQ = 2**63 - 1
@@ -45,7 +46,7 @@ def list_(
     with current_store() as store:
         events = list_events(store, wanted)
     if as_json:
-        show_list(map(event_object, events), _COLUMNS, as_json=True)
+        show_list(map(as_object, events), _COLUMNS, as_json=True)
     else:
         show_list(map(_row, events), _COLUMNS, as_json=False)
 

@@ -13,6 +13,7 @@ from tokensrv.cli.asking import secret
 from tokensrv.cli.objects import explanation_object
 from tokensrv.cli.output import Item, json_option, show_list, show_one
 from tokensrv.cli.storage import current_store
+from tokensrv.domain import networks
 from tokensrv.domain.explanation import Explanation
 from tokensrv.domain.introspection import Question
 from tokensrv.http.parse import sudo as sudo_asked
@@ -25,6 +26,7 @@ from tokensrv.services import explanation
 @click.option("--scope", "scopes", multiple=True, help="What is wanted; repeatable.")
 @click.option("--sudo", metavar="USER", help="Ask about acting as this user.")
 @click.option("--sudo-reason", help="Why, where the instance wants to know.")
+@click.option("--remote-ip", metavar="ADDRESS", help="From where it would be used.")
 @json_option
 def explain(
     *,
@@ -33,12 +35,17 @@ def explain(
     scopes: tuple[str, ...],
     sudo: str | None,
     sudo_reason: str | None,
+    remote_ip: str | None,
     as_json: bool,
 ) -> None:
     """Show why a token, named by its ID or by its secret on stdin, is active or not."""
     named = [] if sudo is None else [sudo]
     reasons = [] if sudo_reason is None else [sudo_reason]
-    question = Question(ask=sudo_asked.read(None, named, None, reasons), scopes=scopes)
+    question = Question(
+        ask=sudo_asked.read(None, named, None, reasons),
+        scopes=scopes,
+        remote_ip=networks.spelling(remote_ip),
+    )
     token = secret("Token") if token_id is None else token_id
     with current_store() as store:
         found = explanation.explain(

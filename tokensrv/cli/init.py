@@ -74,7 +74,7 @@ def _welcome(made: Initialised, url: str) -> None:
     click.secho("The instance is ready. Keep these, they are shown only now:\n", bold=True)
     for name, value in shown.items():
         click.echo(f"  {name:<13}  {click.style(value, fg='green')}")
-    click.secho("\nOnce `tokensrv serve` runs, paste these:", bold=True)
+    click.secho(f"\nOnce `tokensrv serve` runs, sign in at {url} or paste these:", bold=True)
     for comment, line in _first_steps(made, url):
         click.secho(f"\n# {comment}", dim=True)
         click.echo(line)

@@ -1,12 +1,11 @@
 """The JSON forms of what commands show, and their short forms for people.
 
-Users, tokens and clients look as in the API, whose schemas are used; events have their form here.
+Users, tokens and clients look as in the API, whose schemas are used.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
 
@@ -14,12 +13,10 @@ from tokensrv.api.schemas.clients import ClientObject, NewClientObject
 from tokensrv.api.schemas.explanations import ExplanationObject
 from tokensrv.api.schemas.tokens import NewTokenObject, TokenObject
 from tokensrv.api.schemas.user_forms import admin_forms
-from tokensrv.clock import isoformat
 from tokensrv.db import Store
 from tokensrv.domain.explanation import Explanation
 from tokensrv.services.records import (
     ClientRecord,
-    EventRecord,
     NewClient,
     NewToken,
     TokenRecord,
@@ -62,11 +59,6 @@ def new_client_object(new: NewClient) -> Object:
 def explanation_object(explanation: Explanation) -> Object:
     """Return an explanation as the API shows it."""
     return cast(Object, ExplanationObject().dump(explanation))
-
-
-def event_object(event: EventRecord) -> Object:
-    """Return an event: all its columns."""
-    return asdict(event) | {"at": isoformat(event.at)}
 
 
 def moment(at: datetime | None) -> str:

@@ -15,6 +15,7 @@ from tokensrv.errors import (
 )
 
 _WAYS_ON = {
+    "allowed_ips": "give up to 32 addresses and networks, such as 192.0.2.7 and 10.0.0.0/8",
     "audience": "`tokensrv client list` shows the client ids",
     "client_id": "`tokensrv client list` shows the client ids",
     "description": "it may have 255 characters",

@@ -43,6 +43,13 @@ _expires_option: _Decorator = click.option(
     metavar="YYYY-MM-DD",
     help="The token is dead from 00:00 UTC of this day.",
 )
+_allow_ip_option: _Decorator = click.option(
+    "--allow-ip",
+    "allowed_ips",
+    multiple=True,
+    metavar="NETWORK",
+    help="Only from this address or network; repeatable.",
+)
 
 
 @click.group("token")
@@ -62,6 +69,7 @@ command.add_command(explain)
 @click.option(
     "--audience", multiple=True, metavar="CLIENT_ID", help="Only this client; repeatable."
 )
+@_allow_ip_option
 @click.option("--description", help="What it is for.")
 @json_option
 def create(
@@ -71,6 +79,7 @@ def create(
     scopes: tuple[str, ...],
     expires_at: datetime | None,
     audience: tuple[str, ...],
+    allowed_ips: tuple[str, ...],
     description: str | None,
     as_json: bool,
 ) -> None:
@@ -81,6 +90,7 @@ def create(
         expires_on=expires_at.date() if expires_at else None,
         description=description,
         audience=audience,
+        allowed_ips=allowed_ips,
     )
     with current_store() as store:
         owner = get_user(store, username)
@@ -118,6 +128,7 @@ def show(*, token_id: int, as_json: bool) -> None:
 @click.option("--scope", "scopes", multiple=True, help="The scopes to keep; repeatable.")
 @_expires_option
 @click.option("--audience", multiple=True, metavar="CLIENT_ID", help="Repeatable.")
+@_allow_ip_option
 @json_option
 def change(
     *,
@@ -127,15 +138,17 @@ def change(
     scopes: tuple[str, ...],
     expires_at: datetime | None,
     audience: tuple[str, ...],
+    allowed_ips: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Rename a token or narrow it: fewer scopes, an earlier expiry, fewer clients."""
+    """Rename a token or narrow it: fewer scopes, an earlier expiry, fewer clients and places."""
     changes = TokenChanges(
         name=KEEP if name is None else name,
         description=KEEP if description is None else description,
         scopes=scopes or KEEP,
         expires_on=expires_at.date() if expires_at else KEEP,
         audience=audience or KEEP,
+        allowed_ips=allowed_ips or KEEP,
     )
     with current_store() as store:
         changed = tokens.change(store, COMMAND_LINE, token_id, changes)
@@ -207,13 +220,14 @@ def _row_of(store: Store) -> Callable[[TokenRecord], dict[str, object]]:
 
 
 def _details(store: Store, token: TokenRecord) -> dict[str, object]:
-    return _row_of(store)(token) | {
+    found = _row_of(store)(token) | {
         "kind": token.kind,
         "description": token.description,
         "audience": token.audience or "all clients",
         "created_at": moment(token.created_at),
         "last_used_ips": token.last_used_ips,
     }
+    return found | ({"allowed_ips": token.allowed_ips} if token.allowed_ips else {})
 
 
 def _state(token: TokenRecord) -> str:

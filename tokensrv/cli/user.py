@@ -16,6 +16,7 @@ from tokensrv.cli.storage import current_store
 from tokensrv.db import Store
 from tokensrv.errors import NotFound
 from tokensrv.services import user_states, users
+from tokensrv.services.account import resets
 from tokensrv.services.events import COMMAND_LINE, Origin
 from tokensrv.services.pages import Key
 from tokensrv.services.records import UserRecord
@@ -97,6 +98,19 @@ def set_password(*, username: str, as_json: bool) -> None:
         users.set_password(store, COMMAND_LINE, user.id, password, is_expired=True)
         done = f"{user.username} has a new password and must change it at the first sign-in."
         tell(done, user_object(store, users.get(store, user.id)), as_json=as_json)
+
+
+@command.command("reset-link")
+@_user_argument
+@json_option
+def reset_link(*, username: str, as_json: bool) -> None:
+    """Print a link with which a user sets a new password, once, within an hour."""
+    with current_store() as store:
+        user = get_user(store, username)
+        link = resets.make(store, COMMAND_LINE, user.id)
+        address = link.address(store.settings)
+    made = {"url": address, "expires_at": moment(link.expires_at)}
+    tell(address, made, as_json=as_json)
 
 
 @command.command("delete")

@@ -92,6 +92,11 @@ class Settings:
         " gateways do.",
         values.flag,
     )
+    throttle: bool = _setting(
+        True,
+        "Whether failed passwords and codes are limited; off is for tests alone.",
+        values.flag,
+    )
     sudo_admin_targets: bool = _setting(False, "Whether sudo may act as an admin.", values.flag)
     sudo_reason_required: bool = _setting(
         False, "Whether every sudo must say why (`Sudo-Reason` or `sudo_reason`).", values.flag

@@ -13,7 +13,9 @@ from enum import StrEnum
 from functools import partial
 from typing import NamedTuple
 
+from tokensrv.domain.exchange import within_source
 from tokensrv.domain.facts import ExchangeFacts, TokenFacts, TokenKind, UserFacts, UserState
+from tokensrv.domain.networks import allows
 from tokensrv.domain.scopes import common, of_owner, under_sudo
 from tokensrv.domain.usernames import Target
 from tokensrv.errors import TokensrvError
@@ -35,6 +37,7 @@ class Check(StrEnum):
     AUDIENCE = "audience"
     EXPIRED = "expired"
     REVOKED = "revoked"
+    NETWORK = "network"
     OWNER = "owner"
     SOURCE = "source"
     SUDO = "sudo"
@@ -89,6 +92,7 @@ class Caller(NamedTuple):
     """Who acts (``actor``), as whom (``subject``), with which effective scopes.
 
     ``token`` None: the credential is a web session. Without sudo actor and subject are equal.
+    ``remote_ip`` is where the token is used from, None where nobody knows.
     """
 
     actor: UserFacts
@@ -97,6 +101,7 @@ class Caller(NamedTuple):
     scopes: tuple[str, ...]
     is_sudo: bool = False
     reason: str | None = None
+    remote_ip: str | None = None
 
     @property
     def is_lent(self) -> bool:
@@ -143,6 +148,7 @@ def decide(
     now_ms: int,
     policy: SudoPolicy,
     exchange: ExchangeFacts | None = None,
+    remote_ip: str | None = None,
     is_session: bool = False,
     client_may_sudo: bool = True,
 ) -> Caller | Refusal:
@@ -150,6 +156,7 @@ def decide(
 
     ``owner`` is the token's owner (or the session's user), ``target`` the user that ``ask``
     names, None if there is none; ``exchange`` is where an exchanged token comes from.
+    ``remote_ip`` is where the token is used from: None, nobody knows, is in no network.
     ``client_may_sudo``: whether the client that asks on behalf of the token may ask about sudo
     at all.
     """
@@ -161,18 +168,22 @@ def decide(
         return Refusal(Check.EXPIRED, token, owner)
     if token is not None and token.is_revoked:
         return Refusal(Check.REVOKED, token, owner)
+    # A revoked token comes first: its use betrays a copy, from wherever. The owner comes after:
+    # who calls from elsewhere learns nothing of an account.
+    if token is not None and token.allowed_ips and not allows(token.allowed_ips, remote_ip):
+        return Refusal(Check.NETWORK, token, owner)
     if owner.state != _ACTIVE:
         return Refusal(Check.OWNER, token, owner)
     actor, is_exchanged = owner, token is not None and token.kind == _EXCHANGED
     if token is not None and is_exchanged:
-        caller = _exchanged(token, owner, exchange, now_ms, policy)
+        caller = _exchanged(token, owner, exchange, remote_ip, now_ms, policy)
         if ask is None or isinstance(caller, Refusal):
             return caller
         # Whoever asks for more is the actor, whose name must stand in the record.
         actor = caller.actor
     if ask is None:
         granted = of_owner(token.scopes, is_admin=owner.is_admin) if token else ()
-        return Caller(owner, owner, token, granted)
+        return Caller(owner, owner, token, granted, remote_ip=remote_ip)
     if isinstance(ask, InvalidSudo):
         return Refusal(Check.SUDO, token, actor)
     refuse = partial(Refusal, token=token, actor=actor, ask=ask, target=target)
@@ -190,17 +201,19 @@ def decide(
         return refuse(Check.TARGET_STATE)
     if target.is_admin and not policy.admin_targets:
         return refuse(Check.TARGET_ADMIN)
-    if ask.reason is None and policy.reason_required:
+    reason, granted = ask.reason, under_sudo(token.scopes)
+    if reason is None and policy.reason_required:
         return refuse(Check.REASON)
-    if ask.reason is not None and not 1 <= len(ask.reason) <= REASON_LENGTH:
+    if reason is not None and not 1 <= len(reason) <= REASON_LENGTH:
         return refuse(Check.REASON)
-    return Caller(owner, target, token, under_sudo(token.scopes), is_sudo=True, reason=ask.reason)
+    return Caller(owner, target, token, granted, is_sudo=True, reason=reason, remote_ip=remote_ip)
 
 
 def _exchanged(
     token: TokenFacts,
     owner: UserFacts,
     exchange: ExchangeFacts | None,
+    remote_ip: str | None,
     now_ms: int,
     policy: SudoPolicy,
 ) -> Caller | Refusal:
@@ -218,28 +231,15 @@ def _exchanged(
         owner,
         now_ms=now_ms,
         policy=policy,
+        remote_ip=remote_ip,
     )
     if isinstance(again, Refusal):
         return refuse(source_check=again.check)
-    bounded = _bounded(token, exchange.source)
+    bounded = within_source(token, exchange.source)
     if bounded is None or again.subject.id != owner.id:
         return refuse()
     scopes = common(token.scopes, again.scopes)
     return again._replace(token=bounded, scopes=scopes) if scopes else refuse()
-
-
-def _bounded(token: TokenFacts, source: TokenFacts) -> TokenFacts | None:
-    """Return the token within the end and the audience that its source has now.
-
-    None: they have no client in common any more, so that it is for nobody.
-    """
-    audience = token.audience or source.audience
-    if token.audience and source.audience:
-        audience = tuple(client for client in token.audience if client in source.audience)
-        if not audience:
-            return None
-    ends = [end for end in (token.expires_ms, source.expires_ms) if end is not None]
-    return token._replace(audience=audience, expires_ms=min(ends, default=None))
 
 
 def _by_id(user: UserFacts) -> Target:

@@ -6,6 +6,7 @@ a token at all, then and as long as it lives, is ``domain.caller.decide``.
 
 from __future__ import annotations
 
+from tokensrv.domain.facts import TokenFacts
 from tokensrv.domain.scopes import missing, passed_on
 from tokensrv.errors import Invalid, ScopesNotHeld
 
@@ -45,3 +46,18 @@ def exchanged_audience(wanted: tuple[str, ...], source: tuple[str, ...]) -> tupl
     if source and not set(wanted) <= set(source):
         raise Invalid("audience", "does not have a valid value")
     return tuple(dict.fromkeys(wanted)) or source
+
+
+def within_source(token: TokenFacts, source: TokenFacts) -> TokenFacts | None:
+    """Return the token within the end and the audience that its source has now.
+
+    None: they have no client in common any more, so that it is for nobody. From where it is
+    used both have been asked about already.
+    """
+    audience = token.audience or source.audience
+    if token.audience and source.audience:
+        audience = tuple(client for client in token.audience if client in source.audience)
+        if not audience:
+            return None
+    ends = [end for end in (token.expires_ms, source.expires_ms) if end is not None]
+    return token._replace(audience=audience, expires_ms=min(ends, default=None))

@@ -37,6 +37,10 @@ _SENTENCES: Final[dict[Check, tuple[str, str]]] = {
     Check.UNKNOWN: ("It is the {kind} token {token} of {owner}.", "There is no such token."),
     Check.EXPIRED: ("It lasts {lasts}.", "It expired at {ends}."),
     Check.REVOKED: ("It was not revoked.", "It was revoked; the event log says by whom."),
+    Check.NETWORK: (
+        "It may be used from {ip}.",
+        "It may be used from {networks}, and not from {ip}.",
+    ),
     Check.OWNER: ("Its owner {owner} is active.", "Its owner {owner} is {owner_state}."),
     Check.SOURCE: (
         "Token {source} of {source_owner}, for which it was exchanged, would still get it.",
@@ -121,6 +125,8 @@ def _asker(client: ClientFacts) -> Step:
 def _is_asked(check: Check, facts: Facts, question: Question, policy: SudoPolicy) -> bool:
     """Return whether this question depends on the check."""
     client, ask = facts.client, question.ask
+    if check is Check.NETWORK:
+        return facts.token is not None and bool(facts.token.allowed_ips)
     if check is Check.SOURCE:
         return facts.token is not None and facts.token.kind == TokenKind.EXCHANGED
     if check in _OF_SUDO:
@@ -155,13 +161,15 @@ def _words(facts: Facts, question: Question, refusal: Refusal | None) -> dict[st
         "kind": token.kind if token else "",
         "scopes": " ".join(token.scopes) if token else "",
         "audience": " ".join(narrow[0].audience) if narrow else "",
+        "networks": ", ".join(token.allowed_ips) if token else "",
+        "ip": question.remote_ip or "an unknown address",
         "ends": ends,
         "lasts": f"until {ends}" if ends else "without end",
         "owner": facts.owner.username if facts.owner else "",
         "owner_state": facts.owner.state if facts.owner else "",
         "source": str(exchange.source.id) if exchange else "",
         "source_owner": exchange.source_owner.username if exchange else "",
-        "cause": _cause(facts, refusal),
+        "cause": _cause(facts, question, refusal),
         "named": ask.target.text if isinstance(ask, SudoAsk) else "",
         "target": facts.target.username if facts.target else "",
         "target_state": facts.target.state if facts.target else "",
@@ -170,13 +178,14 @@ def _words(facts: Facts, question: Question, refusal: Refusal | None) -> dict[st
     }
 
 
-def _cause(facts: Facts, refusal: Refusal | None) -> str:
+def _cause(facts: Facts, question: Question, refusal: Refusal | None) -> str:
     """Return what the source of an exchanged token would be told now."""
     exchange, owner = facts.exchange, facts.owner
     if exchange is None or owner is None or refusal is None or refusal.source_check is None:
         return "Its source is gone."
     source = Facts(token=exchange.source, owner=exchange.source_owner, target=owner)
-    told = _sentence(refusal.source_check, _words(source, Question(), None), passed=False)
+    plain = Question(remote_ip=question.remote_ip)
+    told = _sentence(refusal.source_check, _words(source, plain, None), passed=False)
     return f"Of its source, token {exchange.source.id}: {told}"
 
 

@@ -49,6 +49,8 @@ class TokenFacts(NamedTuple):
     created_ms: int
     expires_ms: int | None
     is_revoked: bool
+    # Addresses and networks that it may be used from; empty: from anywhere.
+    allowed_ips: tuple[str, ...] = ()
 
     def is_expired(self, now_ms: int) -> bool:
         """Return whether its moment has come; at that very moment it is dead."""

@@ -94,6 +94,7 @@ def judge(facts: Facts, question: Question, *, now_ms: int, policy: SudoPolicy) 
         now_ms=now_ms,
         policy=policy,
         exchange=exchange,
+        remote_ip=question.remote_ip,
         client_may_sudo=client is None or "sudo" in client.allow,
     )
     return decision if isinstance(decision, Refusal) else tell(decision, facts, question)

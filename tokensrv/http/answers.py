@@ -186,5 +186,6 @@ _ANSWERS: Final[dict[type, Callable[[Any], ApiError]]] = {
     errors.Forbidden: lambda problem: forbidden(problem.reason),
     errors.ScopesNotHeld: lambda problem: insufficient_scope(" ".join(problem.missing)),
     errors.Stale: lambda _: message(412),
+    errors.SentTwice: lambda problem: sentence(409, str(problem)),
     errors.AlreadyRevoked: lambda problem: bad_request(str(problem)),
 }

@@ -17,6 +17,8 @@ _log = logging.getLogger("tokensrv.http")
 _QUIET: Final = frozenset(
     {"/oauth/introspect", "/oauth/introspect/batch", "/healthz", "/readyz", "/metrics"}
 )
+# The rest of such a path is a secret: calendars know no other place for it.
+_FEEDS: Final = "/-/calendar/"
 # Public keys: the only answers there that may be kept, for as long as the route says.
 _KEPT: Final = "/oauth/jwks"
 
@@ -64,7 +66,7 @@ def _line(response: Response) -> dict[str, object]:
     # Not the query: it may hold a token.
     line: dict[str, object] = {
         "method": request.method,
-        "path": request.path,
+        "path": _shown(request.path),
         "status": response.status_code,
         "duration_ms": round(seconds * 1000, 1),
         "ip": context.remote_address(),
@@ -76,6 +78,10 @@ def _line(response: Response) -> dict[str, object]:
             "subject_id": caller.subject.id,
         }
     return line
+
+
+def _shown(path: str) -> str:
+    return f"{_FEEDS}***" if path.startswith(_FEEDS) else path
 
 
 def _forget(_error: BaseException | None) -> None:

@@ -7,8 +7,9 @@ once and kept in ``flask.g``.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from flask import Flask, current_app, g, request
 from werkzeug.exceptions import LengthRequired, RequestEntityTooLarge
@@ -57,6 +58,12 @@ def usage() -> Usage:
 def metrics() -> Metrics:
     """Return the counts of this process."""
     return cast(Metrics, current_app.extensions["tokensrv_metrics"])
+
+
+def openapi() -> Mapping[str, Any]:
+    """Return the description of the API, as ``/openapi.json`` shows it."""
+    describe = cast(Callable[[], Mapping[str, Any]], current_app.extensions["tokensrv_openapi"])
+    return describe()
 
 
 def caller() -> Caller:

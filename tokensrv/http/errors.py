@@ -1,15 +1,17 @@
 """Errors: the one place that sends them, in the shape of the edge that was called.
 
 Under ``/api`` an answer looks like GitLab's, under ``/oauth`` and ``/.well-known`` like RFC 6749
-§5.2. What nobody expected is logged and answered with 500 and nothing more.
+§5.2; people get a page, which whoever makes pages draws. What nobody expected is logged and
+answered with 500 and nothing more.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Callable
+from typing import Final, cast
 
-from flask import Flask, Response, make_response, request
+from flask import Flask, Response, current_app, make_response, request
 from werkzeug.exceptions import HTTPException
 
 from tokensrv.errors import KeyUnavailable, StorageUnavailable, TokensrvError
@@ -26,6 +28,10 @@ _OAUTH_CODES: Final = {
 }
 # Grape's words for the router's own refusals.
 _ROUTER: Final = {404: "404 Not Found", 405: "405 Not Allowed"}
+_PAGES: Final = "tokensrv_error_pages"
+
+# Returns the page of an error, None when this request is not a person's.
+Draw = Callable[[ApiError], Response | None]
 
 
 def init_app(app: Flask) -> None:
@@ -34,6 +40,11 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(TokensrvError, _of_error)
     app.register_error_handler(Exception, _unexpected)
+
+
+def draw_pages(app: Flask, draw: Draw) -> None:
+    """Have the errors of pages drawn by ``draw``."""
+    app.extensions[_PAGES] = draw
 
 
 def _of_http(problem: HTTPException) -> Response:
@@ -62,6 +73,12 @@ def _unexpected(problem: Exception) -> Response:
 
 
 def _send(answer: ApiError) -> Response:
+    draw = cast(Draw | None, current_app.extensions.get(_PAGES))
+    page = None if draw is None else draw(answer)
+    return _for_machines(answer) if page is None else page
+
+
+def _for_machines(answer: ApiError) -> Response:
     is_oauth = request.path.startswith(("/oauth/", "/.well-known/"))
     body = _oauth(answer) if is_oauth else answer.body
     response = make_response(body, answer.status, answer.headers)

@@ -6,7 +6,11 @@ the caller in ``context.caller()``. Routes that do not exist are answered withou
 
 from __future__ import annotations
 
-from flask import Flask, Response, g, request
+from collections.abc import Callable
+from typing import Final, cast
+
+from flask import Flask, Response, current_app, g, request
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from tokensrv.domain.caller import Caller, Check, InvalidSudo, Refusal, SudoAsk, decide
@@ -22,12 +26,22 @@ from tokensrv.services import sudo as sudo_service
 from tokensrv.services.authority import policy
 
 Ask = SudoAsk | InvalidSudo | None
+# Lets a request in (None), or answers it in its view's stead.
+Admit = Callable[[], ResponseReturnValue | None]
+
+_HANDED_OVER: Final = "tokensrv_guards"
 
 
 def init_app(app: Flask) -> None:
     """Close every route of the application but the public ones."""
+    app.extensions[_HANDED_OVER] = {}
     app.before_request(_admit)
     app.after_request(_name_both)
+
+
+def hand_over(app: Flask, blueprint: str, admit: Admit) -> None:
+    """Have the routes of a blueprint, and of those within it, guarded by ``admit`` instead."""
+    app.extensions[_HANDED_OVER][blueprint] = admit
 
 
 def require_role() -> None:
@@ -40,12 +54,16 @@ def require_role() -> None:
         raise refused
 
 
-def _admit() -> None:
+def _admit() -> ResponseReturnValue | None:
     if request.environ.get("PATH_INFO", "").startswith("//"):
         # Werkzeug takes it for one slash, a proxy that guards paths does not.
         raise NotFound
     if request.endpoint is None or request.endpoint in PUBLIC:
-        return
+        return None
+    guards = cast(dict[str, Admit], current_app.extensions[_HANDED_OVER])
+    for name in request.blueprints:
+        if name in guards:
+            return guards[name]()
     permission = _permission()
     # Kept before anything else is refused: an answer under sudo always says so.
     g.caller = caller = _identify(permission)
@@ -60,6 +78,7 @@ def _admit() -> None:
     )
     if refused is not None:
         raise refused
+    return None
 
 
 def _permission() -> Permission:
@@ -118,6 +137,7 @@ def _decide(secret: str, ask: Ask) -> Caller | Refusal:
         now_ms=store.clock.now_ms(),
         policy=policy(store),
         exchange=facts.exchange,
+        remote_ip=context.remote_address(),
     )
 
 

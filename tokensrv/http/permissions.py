@@ -110,6 +110,7 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "about.version": _READ_USERS,
     "about.metadata": _READ_USERS,
     "explanation.explain": replace(_READ, asks_about_sudo=True),
+    "events.list_events": _ADMIN_READ,
     "metrics.show": _ADMIN_READ,
 }
 

@@ -65,7 +65,7 @@ class Prepared(NamedTuple):
     parameters: tuple[str, ...]
 
 
-_CLIENT_WIDTH, _TOKEN_WIDTH, _USER_WIDTH = 10, 8, 4
+_CLIENT_WIDTH, _TOKEN_WIDTH, _USER_WIDTH = 10, 9, 4
 _TOKEN_AT = _CLIENT_WIDTH
 _OWNER_AT = _TOKEN_AT + _TOKEN_WIDTH
 _REST_AT = _OWNER_AT + _USER_WIDTH
@@ -182,6 +182,7 @@ def _token(token: Any) -> list[ColumnElement[Any]]:
         type_coerce(token.created_at, BigInteger),
         type_coerce(token.expires_at, BigInteger),
         type_coerce(token.revoked_at, BigInteger),
+        type_coerce(token.allowed_ips, Text),
     ]
 
 
@@ -211,7 +212,7 @@ def _client_facts(columns: tuple[Any, ...]) -> ClientFacts:
 
 
 def _token_facts(row: Sequence[Any], at: int) -> TokenFacts:
-    number, kind, user_id, scopes, audience, created_ms, expires_ms, revoked_ms = row[
+    number, kind, user_id, scopes, audience, created_ms, expires_ms, revoked_ms, allowed_ips = row[
         at : at + _TOKEN_WIDTH
     ]
     return TokenFacts(
@@ -223,6 +224,7 @@ def _token_facts(row: Sequence[Any], at: int) -> TokenFacts:
         created_ms,
         expires_ms,
         revoked_ms is not None,
+        tuple(allowed_ips.split()),
     )
 
 

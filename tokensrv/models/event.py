@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, String, Text
+from sqlalchemy import JSON, BigInteger, CheckConstraint, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tokensrv.db import Base, Moment
@@ -13,6 +13,15 @@ from tokensrv.db.base import Id
 
 # Where PostgreSQL tells that an event was committed which may change what a cache holds.
 EVENT_CHANNEL: Final = "tokensrv_event"
+
+_IS_ACTED: Final = text("actor_id <> subject_id")
+
+
+def _of_present(column: str) -> Index:
+    """Return an index of the rows in which the column is not NULL, the latest found first."""
+    present = text(f"{column} IS NOT NULL")
+    name = f"ix_event_{column}_seq"
+    return Index(name, column, "seq", sqlite_where=present, postgresql_where=present)
 
 
 class Event(Base):
@@ -40,11 +49,28 @@ class Event(Base):
     data: Mapped[dict[str, Any]] = mapped_column(JSON)
     prev_hash: Mapped[str] = mapped_column(String(64))
     hash: Mapped[str] = mapped_column(String(64))
+    # The `user_id` of the data, where an index finds it. The hash covers the data, not this copy.
+    # NULL: it is about no user.
+    about_id: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
         Index("ix_event_actor_id_seq", "actor_id", "seq"),
         Index("ix_event_subject_id_seq", "subject_id", "seq"),
         Index("ix_event_action_seq", "action", "seq"),
+        Index("ix_event_at_seq", "at", "seq"),
+        # What somebody else did as a user, among all that he did himself.
+        Index(
+            "ix_event_acted_seq",
+            "subject_id",
+            "seq",
+            sqlite_where=_IS_ACTED,
+            postgresql_where=_IS_ACTED,
+        ),
+        _of_present("about_id"),
+        _of_present("client_id"),
+        _of_present("ip"),
+        _of_present("request_id"),
+        _of_present("token_id"),
     )
 
 

@@ -55,6 +55,8 @@ class Token(Base):
     exchanged_by: Mapped[str | None] = mapped_column(String(64))
     # Why, as the actor said it; NULL: he gave no reason.
     reason: Mapped[str | None] = mapped_column(Text)
+    # Addresses and networks that it may be used from; empty: from anywhere.
+    allowed_ips: Mapped[tuple[str, ...]] = mapped_column(Words, server_default="")
 
     __table_args__ = (
         CheckConstraint("kind IN ('personal', 'impersonation', 'exchanged')", name="kind"),
@@ -83,6 +85,7 @@ class Token(Base):
             created_ms=to_ms(self.created_at),
             expires_ms=None if self.expires_at is None else to_ms(self.expires_at),
             is_revoked=self.revoked_at is not None,
+            allowed_ips=self.allowed_ips,
         )
 
     def exchange_facts(self, source: Token, source_owner: UserFacts) -> ExchangeFacts:

@@ -176,6 +176,7 @@ def _admit(facts: Facts) -> TokenCaller:
         now_ms=store.clock.now_ms(),
         policy=policy(store),
         exchange=facts.exchange,
+        remote_ip=context.remote_address(),
     )
     if isinstance(decision, Caller) and decision.is_sudo:
         # An exchanged token acts as its owner, which goes on record before anything else.

@@ -6,9 +6,9 @@ Pure functions: the tokens themselves and who asks are read elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import Any, Final
 
+from tokensrv.domain import networks
 from tokensrv.domain.introspection import PLAIN, Question
 from tokensrv.http.answers import error
 from tokensrv.http.parse import sudo
@@ -27,7 +27,7 @@ def read(form: Form, *, sudo_header: str | None, reason_header: str | None) -> Q
     return Question(
         ask=sudo.read(sudo_header, named, reason_header, reasons),
         scopes=tuple((form.get("scope") or "").split()),
-        remote_ip=address(form.get("remote_ip")),
+        remote_ip=networks.spelling(form.get("remote_ip")),
     )
 
 
@@ -39,7 +39,7 @@ def read_members(members: Mapping[str, Any]) -> Question:
     return Question(
         ask=sudo.read(None, _given(members, "sudo"), None, _given(members, "sudo_reason")),
         scopes=tuple((text(members, "scope") or "").split()),
-        remote_ip=address(text(members, "remote_ip")),
+        remote_ip=networks.spelling(text(members, "remote_ip")),
     )
 
 
@@ -60,13 +60,3 @@ def _given(members: Mapping[str, Any], name: str) -> tuple[Any, ...]:
 def _nested(form: Form, name: str) -> list[object]:
     """Return a value that cannot be read for each ``sudo[]=x``, so that it is not overlooked."""
     return [{} for written in form.values if written.startswith(f"{name}[")]
-
-
-def address(text: str | None) -> str | None:
-    """Return an IP address in its one spelling, None for whatever is none."""
-    try:
-        found = ip_address(text or "")
-    except ValueError:
-        return None
-    # The zone of an address is free text, and means something on the asking machine only.
-    return None if "%" in str(found) else str(found)

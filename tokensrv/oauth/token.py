@@ -21,6 +21,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from flask import request as http_request
 
 from tokensrv.clock import to_ms
+from tokensrv.domain import networks
 from tokensrv.domain.caller import Check, InvalidSudo, Refusal, Refused, SudoAsk
 from tokensrv.domain.facts import ClientFacts, Facts, TokenFacts
 from tokensrv.domain.introspection import Question
@@ -30,7 +31,6 @@ from tokensrv.http import context, resource
 from tokensrv.http.answers import ApiError
 from tokensrv.http.parse import sudo
 from tokensrv.http.parse.form import Form
-from tokensrv.oauth import question
 from tokensrv.oauth.callers import CLIENT_METHODS, ClientCaller
 from tokensrv.oauth.server import EndpointRequest, invalid_request, read_form, refusal
 from tokensrv.services.exchange import ExchangeWish, exchange
@@ -158,7 +158,7 @@ def _wish(asked: TokenRequest) -> ExchangeWish:
         scopes=tuple((form.get("scope") or "").split()),
         audience=_audience(form, asked.facts.token),
         seconds=_seconds(form.get("expires_in")),
-        remote_ip=question.address(form.get("remote_ip")),
+        remote_ip=networks.spelling(form.get("remote_ip")),
     )
 
 

@@ -50,6 +50,7 @@ def extend(session: Session, rows: Sequence[Described]) -> int:
     connection = session.connection()
     if not rows:
         return int(connection.execute(_END).one().seq)
+    rows = [{**row, "about_id": row["data"].get("user_id")} for row in rows]
     if connection.dialect.name == "postgresql":
         return _extend_postgres(connection, rows)
     return _extend_sqlite(connection, rows)
@@ -88,9 +89,12 @@ def _append_one() -> Select[Any]:
     covered = func.concat("[", seq, ",", bindparam("middle", type_=Text), ',"', end.c.hash, '"]')
     digest = func.encode(func.sha256(func.convert_to(covered, "UTF8")), "hex")
     described = [bindparam(name, type_=_events.c[name].type) for name in COLUMNS[1:-1]]
+    about = bindparam("about_id", type_=_events.c.about_id.type)
     logged = (
         insert(_events)
-        .from_select([*COLUMNS, "hash"], select(seq, *described, end.c.hash, digest))
+        .from_select(
+            [*COLUMNS, "hash", "about_id"], select(seq, *described, end.c.hash, digest, about)
+        )
         .returning(_events.c.seq, _events.c.hash)
         .cte("logged")
     )

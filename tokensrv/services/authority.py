@@ -15,8 +15,16 @@ from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from tokensrv.db import Store
-from tokensrv.domain.caller import Caller, Refusal, Refused, SudoAsk, SudoPolicy, decide
+from tokensrv.domain.caller import (
+    Caller,
+    Refusal,
+    Refused,
+    SudoAsk,
+    SudoPolicy,
+    decide,
+)
 from tokensrv.domain.facts import ExchangeFacts, TokenKind, UserState
+from tokensrv.domain.impersonation import impersonate
 from tokensrv.domain.scopes import missing
 from tokensrv.domain.usernames import Target
 from tokensrv.errors import Forbidden, NotFound, ScopesNotHeld, Stale
@@ -180,6 +188,13 @@ def _again(
     token = tokens.get(caller.token.id) if caller.token else None
     owner = users.get(caller.actor.id if token is None else token.user_id)
     subject = users.get(caller.subject.id)
+    if caller.token is None and caller.is_sudo:
+        return impersonate(
+            owner.facts() if owner else None,
+            subject.facts() if subject else None,
+            caller.reason or "",
+            policy=policy(store),
+        )
     exchange = None if token is None else _exchange(token, users, tokens)
     asks = caller.is_sudo and exchange is None
     return decide(
@@ -190,6 +205,7 @@ def _again(
         now_ms=store.clock.now_ms(),
         policy=policy(store),
         exchange=exchange,
+        remote_ip=caller.remote_ip,
         is_session=caller.token is None,
     )
 

@@ -17,6 +17,7 @@ from tokensrv.domain import texts
 from tokensrv.domain.secret import Kind, digest, mint, mint_client_id
 from tokensrv.errors import Invalid, NotFound
 from tokensrv.models import Client
+from tokensrv.services import submissions
 from tokensrv.services.authority import confirm, refuse_minting, require_admin
 from tokensrv.services.client_values import (
     PRIVATE_KEY_JWT,
@@ -34,11 +35,20 @@ from tokensrv.services.records import ClientRecord, NewClient, client_record
 from tokensrv.services.token_values import KEEP
 
 
-def create(store: Store, origin: Origin, values: ClientValues) -> NewClient:
-    """Make a client, with a secret if it may use one. Raises Forbidden, Invalid, Refused."""
+def create(
+    store: Store, origin: Origin, values: ClientValues, *, submission: str | None = None
+) -> NewClient:
+    """Make a client, with a secret if it may use one.
+
+    ``submission`` is the value of the form that asks for it, None for no form. Raises Forbidden,
+    Invalid, SentTwice, Refused.
+    """
     refuse_minting(origin)
     with store.write() as session:
-        require_admin(confirm(session, store, origin))
+        locked = confirm(session, store, origin)
+        require_admin(locked)
+        if locked.caller is not None:
+            submissions.claim(session, store, locked.caller.subject.id, submission)
         new = add(session, store, values)
         event = NewEvent(
             action="client.created", client_id=new.record.client_id, data=shown(new.record)

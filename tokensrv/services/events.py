@@ -10,20 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from tokensrv.clock import Clock, utcnow
-from tokensrv.db import Store
 from tokensrv.domain.caller import Caller
 from tokensrv.domain.facts import UserFacts
 from tokensrv.domain.secret import masked
-from tokensrv.domain.usernames import target
 from tokensrv.lookup.eviction import is_harmless
-from tokensrv.models import Event, User
 from tokensrv.services.appending import extend
 from tokensrv.services.freshness import LAST_SEQ
-from tokensrv.services.records import EventRecord, event_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +67,6 @@ class NewEvent:
     data: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFilter:
-    """Which events to list: the last ``limit``, or the first after ``since``."""
-
-    limit: int = 100
-    since: int | None = None
-    actor: str | None = None
-    subject: str | None = None
-    action: str | None = None
-
-
 def append(session: Session, clock: Clock, origin: Origin, events: Sequence[NewEvent]) -> int:
     """Append events as the last statements of a transaction; returns the last ``seq``."""
     return append_each(session, clock, [(origin, new) for new in events])
@@ -116,31 +100,3 @@ def _described(origin: Origin, new: NewEvent) -> dict[str, Any]:
         "reason": masked(reason),
         "data": masked(new.data) | ({"via": origin.via} if origin.via else {}),
     }
-
-
-def list_events(store: Store, wanted: EventFilter) -> list[EventRecord]:
-    """Return events, oldest first: the last ones, or those after ``since``."""
-    query = select(Event)
-    if wanted.since is not None:
-        query = query.where(Event.seq > wanted.since)
-    if wanted.action is not None:
-        query = query.where(Event.action == wanted.action)
-    with store.read() as session:
-        if wanted.actor is not None:
-            query = query.where(_is(session, Event.actor_id, Event.actor, wanted.actor))
-        if wanted.subject is not None:
-            query = query.where(_is(session, Event.subject_id, Event.subject, wanted.subject))
-        if wanted.since is not None:
-            rows = list(session.scalars(query.order_by(Event.seq).limit(wanted.limit)))
-        else:
-            rows = list(session.scalars(query.order_by(Event.seq.desc()).limit(wanted.limit)))
-            rows.reverse()
-        return [event_record(row) for row in rows]
-
-
-def _is(session: Session, by_id: Any, by_name: Any, name: str) -> ColumnElement[bool]:
-    named = target(name)
-    user_id = named.id or session.scalar(select(User.id).where(User.username_key == named.key))
-    # A deleted user is found by the name that he had at the time.
-    condition: ColumnElement[bool] = by_name == name if user_id is None else by_id == user_id
-    return condition

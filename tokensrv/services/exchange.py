@@ -92,6 +92,7 @@ def _caller(store: Store, usage: Usage, facts: Facts, wish: ExchangeWish) -> Cal
         now_ms=store.clock.now_ms(),
         policy=policy(store),
         exchange=facts.exchange,
+        remote_ip=wish.remote_ip,
     )
     if isinstance(decision, Refusal):
         raise Refused(decision)
@@ -151,6 +152,7 @@ def _token(
         name=f"exchanged for token {source.id}",
         scopes=rules.exchanged_scopes(wish.scopes, visible_scopes(caller.scopes, client)),
         audience=rules.exchanged_audience(wish.audience, source.audience),
+        allowed_ips=source.allowed_ips,
         created_at=now,
         updated_at=now,
         expires_at=from_ms(expires_ms),
@@ -167,6 +169,7 @@ def _event(token: Token) -> NewEvent:
         "source_id": token.source_id,
         "scopes": list(token.scopes),
         "audience": list(token.audience),
+        "allowed_ips": list(token.allowed_ips),
         "expires_at": None if token.expires_at is None else isoformat(token.expires_at),
     }
     return NewEvent(action="token.exchanged", token_id=token.id, data=data)

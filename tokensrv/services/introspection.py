@@ -115,8 +115,10 @@ def _answer(
     now_ms: int,
 ) -> Answer:
     if metrics is not None:
-        metrics.introspected("active" if isinstance(judgement, Verdict) else judgement.check)
+        _count(metrics, judgement)
     if not isinstance(judgement, Verdict):
+        # It was no use of the token, but it is counted.
+        usage.start()
         return inactive()
     token, settings = judgement.token, store.settings
     usage.used(token.id, token.user_id, question.remote_ip)
@@ -127,3 +129,14 @@ def _answer(
         now_ms=now_ms,
         soft_exp_seconds=settings.soft_exp_seconds,
     )
+
+
+def _count(metrics: Metrics, judgement: Judgement) -> None:
+    if isinstance(judgement, Verdict):
+        metrics.introspected("active")
+        if judgement.caller.is_sudo:
+            metrics.sudo("used")
+        return
+    metrics.introspected(judgement.check.value)
+    if judgement.is_sudo:
+        metrics.sudo(judgement.check.value)

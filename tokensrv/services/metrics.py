@@ -29,6 +29,7 @@ class Metrics(Collector):
         self.registry = CollectorRegistry()
         self.registry.register(self)
         self._introspections: defaultdict[str, int] = defaultdict(int)
+        self._sudos: defaultdict[str, int] = defaultdict(int)
         self._sources: list[Callable[[], Iterable[Metric]]] = []
         self._requests = Counter(
             "tokensrv_http_requests",
@@ -41,12 +42,6 @@ class Metrics(Collector):
             "How long these answers took.",
             ("route", "method"),
             buckets=_REQUEST_BUCKETS,
-            registry=self.registry,
-        )
-        self._sudos = Counter(
-            "tokensrv_sudos",
-            "Sudo over the API: used, or the check that refused it.",
-            ("outcome",),
             registry=self.registry,
         )
         self._waits = Histogram(
@@ -74,8 +69,8 @@ class Metrics(Collector):
         self._seconds.labels(route, method).observe(seconds)
 
     def sudo(self, outcome: str) -> None:
-        """Count a sudo over the API: ``used``, or the check that refused it."""
-        self._sudos.labels(outcome).inc()
+        """Count a sudo, asked for by whoever acts or by a client: ``used``, or what refused it."""
+        self._sudos[outcome] += 1
 
     def waited(self, seconds: float) -> None:
         """Count a verb that took power away and waited so long for the other workers."""
@@ -93,12 +88,27 @@ class Metrics(Collector):
         """Have a gauge that ``read`` tells whenever it is collected."""
         self.watch(lambda: [gauge(name, description, read())])
 
+    def tallied(self) -> dict[str, int]:
+        """Return what is kept beyond this process, by the name that it has there."""
+        kinds = {"introspection": self._introspections, "sudo": self._sudos}
+        return {
+            f"{kind}.{outcome}": count
+            for kind, counts in kinds.items()
+            for outcome, count in tuple(counts.items())
+        }
+
     def collect(self) -> Iterator[Metric]:
         """Yield what is not counted by a metric of its own."""
         yield counter(
             "tokensrv_introspections",
             "Tokens that clients asked about: active, or the check that made them inactive.",
             {(outcome,): count for outcome, count in tuple(self._introspections.items())},
+            labels=("outcome",),
+        )
+        yield counter(
+            "tokensrv_sudos",
+            "Sudo over the API and in introspection: used, or the check that refused it.",
+            {(outcome,): count for outcome, count in tuple(self._sudos.items())},
             labels=("outcome",),
         )
         for source in self._sources:

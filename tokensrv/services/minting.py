@@ -5,7 +5,7 @@ The rules are ``domain.minting``; here they meet the rows that are locked while 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from sqlalchemy import insert
@@ -13,11 +13,12 @@ from sqlalchemy.orm import Session
 
 from tokensrv.clock import midnight, today, utcnow
 from tokensrv.db import Base, Store
-from tokensrv.domain import minting, scopes, texts
+from tokensrv.domain import minting, networks, scopes, texts
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.secret import Kind, digest, mint
 from tokensrv.errors import Forbidden
 from tokensrv.models import Token, User
+from tokensrv.services import submissions
 from tokensrv.services.authority import Locked, confirm, refuse_minting, require_admin
 from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.records import NewToken, token_record
@@ -42,39 +43,42 @@ class TokenWish:
     expires_on: date | None = None
     description: str | None = None
     audience: tuple[str, ...] = ()
+    # Addresses and networks that it may be used from; empty: as the maker's own token.
+    allowed_ips: tuple[str, ...] = ()
     kind: TokenKind = TokenKind.PERSONAL
 
 
-def create_for_user(store: Store, origin: Origin, user_id: int, wish: TokenWish) -> NewToken:
+def create_for_user(
+    store: Store, origin: Origin, user_id: int, wish: TokenWish, *, submission: str | None = None
+) -> NewToken:
     """Make a token for any user, as an admin or on the command line.
 
-    Raises NotFound (User), Forbidden, Invalid, LifetimeExceeded, ScopesNotHeld, Refused.
+    ``submission`` is the value of the form that asks for it, None for no form. Raises NotFound
+    (User), Forbidden, Invalid, LifetimeExceeded, ScopesNotHeld, SentTwice, Refused.
     """
     refuse_minting(origin)
     with store.write() as session:
         locked = confirm(session, store, origin, users=[user_id])
         require_admin(locked)
         owner = locked.user(user_id)
+        if locked.caller is not None:
+            submissions.claim(session, store, locked.caller.subject.id, submission)
         _check_wish(session, store, wish, owner)
         # The command line, and a web session that was just confirmed, hold everything.
         if locked.caller is not None and locked.caller.token is not None:
             minting.check_held_by_admin(wish.scopes, locked.caller.token.scopes)
-        # Who makes one for himself makes none that outlives the token he holds.
-        cap = own_day(locked) if _is_himself(locked, user_id) else None
-        expires_on = minting.new_expiry(
-            wish.expires_on,
-            today(store.clock),
-            last=last_day(store, cap),
-            is_required=store.settings.require_expiry,
-            cap=cap,
-        )
-        return _create(session, store, origin, owner, wish, expires_on)
+        # What somebody makes for himself is bound by the token that he holds.
+        bound = locked if _is_himself(locked, user_id) else Locked()
+        return _create(session, store, origin, owner, wish, bound)
 
 
-def create_for_self(store: Store, origin: Origin, wish: TokenWish) -> NewToken:
+def create_for_self(
+    store: Store, origin: Origin, wish: TokenWish, *, submission: str | None = None
+) -> NewToken:
     """Make a token for the caller himself, with nothing that his own token does not hold.
 
-    Raises Forbidden, Invalid, LifetimeExceeded, ScopesNotHeld, Refused.
+    ``submission`` is the value of the form that asks for it, None for no form. Raises Forbidden,
+    Invalid, LifetimeExceeded, ScopesNotHeld, SentTwice, Refused.
     """
     refuse_minting(origin)
     with store.write() as session:
@@ -83,18 +87,11 @@ def create_for_self(store: Store, origin: Origin, wish: TokenWish) -> NewToken:
         if caller is None:
             raise Forbidden
         owner = locked.user(caller.subject.id)
+        submissions.claim(session, store, owner.id, submission)
         _check_wish(session, store, wish, owner)
         if caller.token is not None:
             minting.check_held_by_self(wish.scopes, caller.token.scopes)
-        cap = own_day(locked)
-        expires_on = minting.new_expiry(
-            wish.expires_on,
-            today(store.clock),
-            last=last_day(store, cap),
-            is_required=store.settings.require_expiry,
-            cap=cap,
-        )
-        return _create(session, store, origin, owner, wish, expires_on)
+        return _create(session, store, origin, owner, wish, locked)
 
 
 def last_day(store: Store, cap: date | None = None) -> date:
@@ -118,13 +115,19 @@ def _check_wish(session: Session, store: Store, wish: TokenWish, owner: User) ->
 
 
 def _create(
-    session: Session,
-    store: Store,
-    origin: Origin,
-    owner: User,
-    wish: TokenWish,
-    expires_on: date | None,
+    session: Session, store: Store, origin: Origin, owner: User, wish: TokenWish, bound: Locked
 ) -> NewToken:
+    """Make a token that neither outlives the bound's own nor is good from more places."""
+    cap = own_day(bound)
+    expires_on = minting.new_expiry(
+        wish.expires_on,
+        today(store.clock),
+        last=last_day(store, cap),
+        is_required=store.settings.require_expiry,
+        cap=cap,
+    )
+    places = networks.bounded(networks.allow_list(wish.allowed_ips), own_networks(bound))
+    wish = replace(wish, allowed_ips=places)
     new = add(session, store, user_id=owner.id, wish=wish, expires_on=expires_on)
     data = {"user_id": owner.id, "kind": new.record.kind, **shown(new.record)}
     event = NewEvent(action="token.created", token_id=new.record.id, data=data)
@@ -152,6 +155,7 @@ def add(
         "description": wish.description,
         "scopes": tuple(dict.fromkeys(wish.scopes)),
         "audience": tuple(dict.fromkeys(wish.audience)),
+        "allowed_ips": wish.allowed_ips,
         "created_at": now,
         "updated_at": now,
         "expires_at": None if expires_on is None else midnight(expires_on),
@@ -168,6 +172,12 @@ def own_day(locked: Locked) -> date | None:
     if locked.caller is None or locked.caller.token is None:
         return None
     return locked.token(locked.caller.token.id).expires_on
+
+
+def own_networks(locked: Locked) -> tuple[str, ...]:
+    """Return from where the caller's own token may be used; empty: from anywhere."""
+    token = None if locked.caller is None else locked.caller.token
+    return () if token is None else token.allowed_ips
 
 
 def _is_himself(locked: Locked, user_id: int) -> bool:

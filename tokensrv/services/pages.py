@@ -53,12 +53,16 @@ class Page(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By which column a list is ordered; ties by id in the same direction, NULL is the least."""
+    """By which column a list is ordered; ties by id in the same direction, NULL is the least.
+
+    ``has_nulls_last``: rows without a value come last in either direction.
+    """
 
     id: Any
     # None: by id alone.
     column: Any = None
     is_descending: bool = False
+    has_nulls_last: bool = False
 
     @property
     def name(self) -> str:
@@ -98,7 +102,8 @@ class Order:
         directed = column.desc() if self.is_descending else column.asc()
         if not column.expression.nullable:
             return directed
-        return directed.nulls_last() if self.is_descending else directed.nulls_first()
+        is_last = self.is_descending or self.has_nulls_last
+        return directed.nulls_last() if is_last else directed.nulls_first()
 
 
 def fetch(

@@ -1,7 +1,8 @@
-"""Passwords: how one is judged and stored.
+"""Passwords: how one is judged, stored and verified.
 
 People choose passwords, so they get a slow hash (argon2id), unlike secrets, which are random.
-Hashing takes memory, so only so many run at a time.
+Hashing takes memory, so only so many run at a time. There are no rules of composition: a password
+must be long enough, and nothing that whoever guesses tries first (OWASP ASVS 6.2).
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import secrets
 import threading
 
 from argon2 import PasswordHasher
+from argon2.exceptions import VerifyMismatchError
 
 from tokensrv.errors import InvalidRecord
+from tokensrv.services.common_passwords import is_common
 
 MIN_LENGTH = 8
 MAX_LENGTH = 128
@@ -19,18 +22,65 @@ MAX_LENGTH = 128
 # OWASP's parameters: 19 MiB, two passes, one lane.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _AT_A_TIME = threading.BoundedSemaphore(4)
+_PRODUCT = "tokensrv"
 
 
-def store_form(password: str) -> str:
-    """Return what is stored of a password; raises InvalidRecord when its length is wrong."""
+def check(password: str) -> None:
+    """Raise InvalidRecord unless anybody may have this password."""
     if len(password) < MIN_LENGTH:
         raise InvalidRecord("password", f"is too short (minimum is {MIN_LENGTH} characters)")
     if len(password) > MAX_LENGTH:
         raise InvalidRecord("password", f"is too long (maximum is {MAX_LENGTH} characters)")
+    if is_common(password):
+        problem = "must not contain commonly used combinations of words and letters"
+        raise InvalidRecord("password", problem)
+
+
+def check_against(password: str, *, username: str, email: str) -> None:
+    """Raise InvalidRecord for a password that is what its user is called, or this service is."""
+    named = {username, email, email.rpartition("@")[0], _PRODUCT}
+    if password.casefold() in {name.casefold() for name in named}:
+        raise InvalidRecord("password", "must not be the username or the e-mail address")
+
+
+def store_form(password: str) -> str:
+    """Return what is stored of a password; raises InvalidRecord when nobody may have it."""
+    check(password)
     with _AT_A_TIME:
-        return _HASHER.hash(password)
+        return _HASHER.hash(_bytes(password))
+
+
+def verify(stored: str | None, password: str) -> bool:
+    """Return whether this is the password of which ``stored`` is kept.
+
+    None, where there is no user or he has no password, takes as long as a wrong one does.
+    """
+    with _AT_A_TIME:
+        if stored is None:
+            _HASHER.hash(_bytes(password))
+            return False
+        try:
+            return _HASHER.verify(stored, _bytes(password))
+        except VerifyMismatchError:
+            return False
+
+
+def renewed(stored: str, password: str) -> str | None:
+    """Return what is to be stored of a right password from now on, None for the same as before.
+
+    The parameters of the hash may have changed since.
+    """
+    if not _HASHER.check_needs_rehash(stored):
+        return None
+    with _AT_A_TIME:
+        return _HASHER.hash(_bytes(password))
 
 
 def generate() -> str:
     """Return a random password for somebody to type once."""
     return secrets.token_urlsafe(15)
+
+
+def _bytes(password: str) -> bytes:
+    # JSON can hold half of a surrogate pair, which UTF-8 has no form of.
+    return password.encode(errors="surrogatepass")

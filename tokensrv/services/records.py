@@ -24,6 +24,7 @@ class TokenRecord:
     description: str | None
     scopes: tuple[str, ...]
     audience: tuple[str, ...]
+    allowed_ips: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
     expires_at: datetime | None
@@ -32,6 +33,11 @@ class TokenRecord:
     last_used_at: datetime | None
     last_used_ips: tuple[str, ...]
     previous_id: int | None
+    # Of an exchanged token only: what it came out of, who acts, through which client, and why.
+    source_id: int | None
+    actor_id: int | None
+    exchanged_by: str | None
+    reason: str | None
 
     @property
     def expires_on(self) -> date | None:

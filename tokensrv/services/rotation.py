@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from tokensrv.clock import today, utcnow
 from tokensrv.db import Store
-from tokensrv.domain import minting
+from tokensrv.domain import minting, networks
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.scopes import of_owner
 from tokensrv.errors import AlreadyRevoked, Forbidden
@@ -20,7 +20,7 @@ from tokensrv.models import Token, User
 from tokensrv.services.authority import Locked, confirm, refuse_minting
 from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.freshness import settled
-from tokensrv.services.minting import TokenWish, add, last_day, own_day
+from tokensrv.services.minting import TokenWish, add, last_day, own_day, own_networks
 from tokensrv.services.records import NewToken
 from tokensrv.services.tokens import is_own, lock, visible
 
@@ -131,6 +131,7 @@ def _like(old: Token, owner: User) -> TokenWish:
         description=old.description,
         scopes=scopes,
         audience=old.audience,
+        allowed_ips=old.allowed_ips,
     )
 
 
@@ -140,7 +141,7 @@ def _rotation_cap(locked: Locked, old: Token) -> date | None:
     Rotating hands out a new secret, so it must not give a token more than it has. The token
     itself, and the command line, are free; an admin needs the admins' scopes; anybody else
     needs every scope. Whoever rotates a token of his own is limited by the end of the one that
-    he holds.
+    he holds, and none of those that are good from more places is given to him.
     """
     caller = locked.caller
     if caller is None or caller.token is None or is_own(caller, old):
@@ -149,7 +150,11 @@ def _rotation_cap(locked: Locked, old: Token) -> date | None:
         minting.check_held_by_admin(old.scopes, caller.token.scopes)
     else:
         minting.check_held(old.scopes, caller.token.scopes)
-    return own_day(locked) if old.user_id == caller.subject.id else None
+    if old.user_id != caller.subject.id:
+        return None
+    if not networks.is_narrower(old.allowed_ips, own_networks(locked)):
+        raise Forbidden("The calling token is good from fewer places")
+    return own_day(locked)
 
 
 def _descendants(session: Session, token_id: int) -> set[int]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, not_, select, true
+from sqlalchemy import ColumnElement, Select, Text, and_, literal, not_, select, true, type_coerce
 
 from tokensrv.clock import midnight, utcnow
 from tokensrv.db import Store
@@ -23,6 +23,7 @@ SORTS: dict[str, Any] = {
     "last_used": Token.last_used_at,
     "name": Token.name,
 }
+SOONEST: Final = "expires_soonest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,11 @@ class TokenFilter:
     search: str = ""
     # The whole name, letter by letter.
     name: str | None = None
+    # One of those that were granted, not one that they contain.
+    scope: str | None = None
+    is_used: bool | None = None
+    # Whether its day has come, revoked or not.
+    is_expired: bool | None = None
 
 
 def list_tokens(
@@ -93,8 +99,11 @@ def list_tokens_after(
 def order(wanted: TokenFilter, sort: str | None) -> Order:
     """Return how to list these tokens: ``sort`` is one of ``SORTS`` with ``_asc`` or ``_desc``.
 
-    Anything else is by id.
+    ``expires_soonest`` is as ``expires_asc``, but those that never expire come last. Anything
+    else is by id.
     """
+    if sort == SOONEST:
+        return Order(Token.id, Token.expires_at, has_nulls_last=True)
     name, _, direction = (sort or "").rpartition("_")
     if name in SORTS and direction in {"asc", "desc"}:
         return Order(Token.id, SORTS[name], is_descending=direction == "desc")
@@ -106,7 +115,7 @@ def order(wanted: TokenFilter, sort: str | None) -> Order:
 
 
 def _query(caller: Caller | None, wanted: TokenFilter, now: datetime) -> Select[Any]:
-    return select(Token).where(*_visible(caller), *_conditions(wanted, now))
+    return select(Token).where(*_visible(caller), *conditions(wanted, now))
 
 
 def _visible(caller: Caller | None) -> list[ColumnElement[bool]]:
@@ -115,44 +124,65 @@ def _visible(caller: Caller | None) -> list[ColumnElement[bool]]:
     return [Token.user_id == caller.subject.id, Token.kind == TokenKind.PERSONAL.value]
 
 
-def _conditions(wanted: TokenFilter, now: datetime) -> Iterator[ColumnElement[bool]]:
+def conditions(
+    wanted: TokenFilter, now: datetime, token: type[Token] = Token
+) -> Iterator[ColumnElement[bool]]:
+    """Yield what must hold for a token, or for an alias of one, to be wanted."""
     if wanted.user_id is not None:
-        yield Token.user_id == wanted.user_id
+        yield token.user_id == wanted.user_id
     if wanted.kind is not None:
-        yield Token.kind == wanted.kind.value
+        yield token.kind == wanted.kind.value
+    yield from _states(wanted, now, token)
+    yield from _texts(wanted, token)
+    yield from _dates(wanted, token)
+
+
+def _states(
+    wanted: TokenFilter, now: datetime, token: type[Token]
+) -> Iterator[ColumnElement[bool]]:
     if wanted.is_revoked is not None:
-        yield _is(Token.revoked_at.is_not(None), wanted.is_revoked)
+        yield _is(token.revoked_at.is_not(None), wanted.is_revoked)
     if wanted.is_active is not None:
-        lives = _lives(wanted, now)
-        yield _is(and_(Token.revoked_at.is_(None), lives), wanted.is_active)
+        lives = _lives(wanted, now, token)
+        yield _is(and_(token.revoked_at.is_(None), lives), wanted.is_active)
+    if wanted.is_used is not None:
+        yield _is(token.last_used_at.is_not(None), wanted.is_used)
+    if wanted.is_expired is not None:
+        is_over = token.expires_at <= now
+        yield is_over if wanted.is_expired else is_over.is_not(true())
+
+
+def _texts(wanted: TokenFilter, token: type[Token]) -> Iterator[ColumnElement[bool]]:
     if wanted.name is not None:
-        yield Token.name == wanted.name
+        yield token.name == wanted.name
     if wanted.search:
-        yield Token.name.icontains(wanted.search, autoescape=True)
-    yield from _dates(wanted)
+        yield token.name.icontains(wanted.search, autoescape=True)
+    if wanted.scope is not None:
+        words = literal(" ") + type_coerce(token.scopes, Text) + " "
+        yield words.contains(f" {wanted.scope} ", autoescape=True)
 
 
-def _lives(wanted: TokenFilter, now: datetime) -> ColumnElement[bool]:
+def _lives(wanted: TokenFilter, now: datetime, token: type[Token]) -> ColumnElement[bool]:
     if wanted.expires_before is not None or wanted.expires_after is not None:
         # None without an expiry is wanted, and the others are one stretch of the index.
-        return Token.expires_at > now
+        return token.expires_at > now
     # Most tokens live. Said with "or", SQLite would look all of them up in an index and sort.
-    return (Token.expires_at <= now).is_not(true())
+    return (token.expires_at <= now).is_not(true())
 
 
-def _dates(wanted: TokenFilter) -> Iterator[ColumnElement[bool]]:
+def _dates(wanted: TokenFilter, token: type[Token]) -> Iterator[ColumnElement[bool]]:
     if wanted.created_before is not None:
-        yield Token.created_at <= wanted.created_before
+        yield token.created_at <= wanted.created_before
     if wanted.created_after is not None:
-        yield Token.created_at >= wanted.created_after
+        yield token.created_at >= wanted.created_after
     if wanted.last_used_before is not None:
-        yield Token.last_used_at <= wanted.last_used_before
+        yield token.last_used_at <= wanted.last_used_before
     if wanted.last_used_after is not None:
-        yield Token.last_used_at >= wanted.last_used_after
+        yield token.last_used_at >= wanted.last_used_after
     if wanted.expires_before is not None:
-        yield Token.expires_at < midnight(wanted.expires_before)
+        yield token.expires_at < midnight(wanted.expires_before)
     if wanted.expires_after is not None:
-        yield Token.expires_at >= midnight(wanted.expires_after)
+        yield token.expires_at >= midnight(wanted.expires_after)
 
 
 def _is(condition: ColumnElement[bool], wanted: object) -> ColumnElement[bool]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from tokensrv.clock import midnight, today
 from tokensrv.db import Store
-from tokensrv.domain import minting, scopes, texts
+from tokensrv.domain import minting, networks, scopes, texts
 from tokensrv.errors import Invalid, NotNarrower
 from tokensrv.models import Client, Token
 from tokensrv.services.records import TokenRecord
@@ -44,6 +44,7 @@ class TokenChanges:
     scopes: tuple[str, ...] | Keep = KEEP
     expires_on: date | Keep | None = KEEP
     audience: tuple[str, ...] | Keep = KEEP
+    allowed_ips: tuple[str, ...] | Keep = KEEP
 
 
 def shown(token: Token | TokenRecord) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def shown(token: Token | TokenRecord) -> dict[str, Any]:
         "scopes": list(token.scopes),
         "expires_at": None if day is None else day.isoformat(),
         "audience": list(token.audience),
+        "allowed_ips": list(token.allowed_ips),
     }
 
 
@@ -74,6 +76,8 @@ def set_values(session: Session, store: Store, token: Token, changes: TokenChang
     if changes.audience is not KEEP:
         check_audience(session, changes.audience)
         token.audience = _smaller(token, changes.audience)
+    if changes.allowed_ips is not KEEP:
+        token.allowed_ips = _fewer_places(token, changes.allowed_ips)
 
 
 def check_audience(session: Session, audience: tuple[str, ...]) -> None:
@@ -120,3 +124,10 @@ def _smaller(token: Token, wanted: tuple[str, ...]) -> tuple[str, ...]:
     if token.audience and (not wanted or not set(wanted) <= set(token.audience)):
         raise NotNarrower
     return tuple(dict.fromkeys(wanted))
+
+
+def _fewer_places(token: Token, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    allow_list = networks.allow_list(wanted)
+    if not networks.is_narrower(allow_list, token.allowed_ips):
+        raise NotNarrower
+    return allow_list

@@ -27,7 +27,7 @@ from tokensrv.services.token_values import TokenChanges, set_values, shown
 
 
 def change(store: Store, origin: Origin, token_id: int, changes: TokenChanges) -> TokenRecord:
-    """Rename a token, or narrow it: fewer scopes, an earlier expiry, a smaller audience.
+    """Rename a token, or narrow it: fewer scopes, an earlier expiry, fewer clients and places.
 
     Raises NotFound (Token), AlreadyRevoked, Forbidden, Invalid, LifetimeExceeded, NotNarrower,
     Refused.
@@ -77,14 +77,19 @@ def revoke(
         refuse_stale(found.updated_at, unmodified_since)
         if found.is_revoked:
             return
-        found.revoked_at = found.updated_at = utcnow(store.clock)
-        event = NewEvent(
-            action="token.revoked",
-            token_id=found.id,
-            reason=reason,
-            data={"user_id": found.user_id},
-        )
+        event = end(found, utcnow(store.clock), reason)
         append(session, store.clock, origin, [event])
+
+
+def end(token: Token, now: datetime, reason: str | None) -> NewEvent:
+    """Revoke a locked token within a transaction; its event is the caller's to append."""
+    token.revoked_at = token.updated_at = now
+    return NewEvent(
+        action="token.revoked",
+        token_id=token.id,
+        reason=reason,
+        data={"user_id": token.user_id},
+    )
 
 
 def get(store: Store, caller: Caller | None, token_id: int) -> TokenRecord:

@@ -1,8 +1,9 @@
 """Usage: what requests leave behind that need not be written before they are answered.
 
 Last-used moments and addresses, and how often a sudo was used or refused again within a minute.
-It is gathered in memory and flushed by one background thread, so that a read never writes. On a
-kill the last minute is lost; at a graceful end it is flushed.
+It is gathered in memory and flushed by one background thread, so that a read never writes; what is
+counted by the hour (``reports.tallies``) goes with it. On a kill the last minute is lost; at a
+graceful end it is flushed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from tokensrv.errors import StorageUnavailable
 from tokensrv.services import last_used
 from tokensrv.services.events import NewEvent, Origin, append_each
 from tokensrv.services.last_used import Use
+from tokensrv.services.reports.tallies import Tallies
 
 # As long as other writers may have to wait for it: a few milliseconds.
 ROWS_A_TRANSACTION = 250
@@ -54,10 +56,17 @@ class _Minute:
 class Usage:
     """The memory of one process, and the thread that empties it."""
 
-    def __init__(self, store: Store, *, begins: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        begins: Callable[[], None] | None = None,
+        tallies: Tallies | None = None,
+    ) -> None:
         """Make it empty; ``begins`` is called at the first use in this process, not before."""
         self._store = store
         self._begins = begins
+        self._tallies = tallies
         self._begin()
         _forget_in_children.add(self)
 
@@ -76,11 +85,13 @@ class Usage:
     def forget(self) -> None:
         """Begin anew, as a forked child must: what was gathered is its parent's to write."""
         self._begin()
+        if self._tallies is not None:
+            self._tallies.forget()
 
     def used(self, token_id: int, user_id: int, ip: str | None) -> None:
         """Remember that a token was used now, from this address; what is none is left out."""
         if not self._is_started:
-            self._start()
+            self.start()
         now = self._store.clock.now_ms()
         with self._mutex:
             known = self._uses.get(token_id)
@@ -92,7 +103,7 @@ class Usage:
     def is_repeated(self, key: Repeated) -> bool:
         """Return whether ``key`` was already written in this minute, and count it if so."""
         if not self._is_started:
-            self._start()
+            self.start()
         with self._mutex:
             known = self._minutes.get(key)
             if known is None or known.minute != self._minute():
@@ -121,8 +132,7 @@ class Usage:
     def flush(self) -> None:
         """Write everything that is due; raises StorageUnavailable and then loses nothing."""
         with self._flushing:
-            self._flush_minutes(all_of_them=False)
-            self._flush_uses()
+            self._flush(all_of_them=False)
 
     def close(self) -> None:
         """Write everything, ended minutes or not, and stop the thread."""
@@ -130,10 +140,10 @@ class Usage:
         if self._at_exit is not None:
             self._at_exit.cancel()
         with self._flushing:
-            self._flush_minutes(all_of_them=True)
-            self._flush_uses()
+            self._flush(all_of_them=True)
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Have what is gathered and counted written from now on; again it does nothing."""
         with self._mutex:
             if self._is_started:
                 return
@@ -157,6 +167,12 @@ class Usage:
 
     def _minute(self) -> int:
         return self._store.clock.now_ms() // _MINUTE_MS
+
+    def _flush(self, *, all_of_them: bool) -> None:
+        self._flush_minutes(all_of_them=all_of_them)
+        self._flush_uses()
+        if self._tallies is not None:
+            self._tallies.flush()
 
     def _flush_minutes(self, *, all_of_them: bool) -> None:
         minute = self._minute()

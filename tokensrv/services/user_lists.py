@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, false, not_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, not_, or_, select
 
 from tokensrv.db import Store
 from tokensrv.domain.facts import UserState
 from tokensrv.domain.usernames import key
-from tokensrv.models import User
+from tokensrv.models import Passkey, Totp, User
 from tokensrv.services.pages import Key, Order, Page, PageRequest, fetch, fetch_after
 from tokensrv.services.records import UserRecord, user_record
 
@@ -23,6 +23,10 @@ ORDERS: dict[str, Any] = {
     "created_at": User.created_at,
     "updated_at": User.updated_at,
 }
+_HAS_TWO_FACTOR: Final = or_(
+    exists().where(Totp.user_id == User.id, Totp.confirmed_at.is_not(None)),
+    exists().where(Passkey.user_id == User.id),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,7 @@ class UserFilter:
     by_private_email: bool = False
     is_active: bool | None = None
     is_blocked: bool | None = None
+    state: UserState | None = None
     is_external: bool | None = None
     only_admins: bool = False
     has_two_factor: bool | None = None
@@ -83,6 +88,14 @@ def users_by_id(store: Store, ids: Collection[int]) -> dict[int, UserRecord]:
         return {row.id: user_record(row) for row in rows}
 
 
+def with_two_factor(store: Store, ids: Collection[int]) -> frozenset[int]:
+    """Return the ids of those of these users who have a second factor."""
+    if not ids:
+        return frozenset()
+    with store.read() as session:
+        return frozenset(session.scalars(select(User.id).where(User.id.in_(ids), _HAS_TWO_FACTOR)))
+
+
 def _conditions(wanted: UserFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.username is not None:
         yield User.username_key == key(wanted.username)
@@ -92,13 +105,14 @@ def _conditions(wanted: UserFilter) -> Iterator[ColumnElement[bool]]:
         yield _is(User.state == UserState.ACTIVE.value, wanted.is_active)
     if wanted.is_blocked is not None:
         yield _is(User.state == UserState.BLOCKED.value, wanted.is_blocked)
+    if wanted.state is not None:
+        yield User.state == wanted.state.value
     if wanted.is_external is not None:
         yield _is(User.external, wanted.is_external)
     if wanted.only_admins:
         yield _is(User.is_admin, wanted.only_admins)
-    if wanted.has_two_factor:
-        # Nobody has a second factor as long as nobody can set one up.
-        yield false()
+    if wanted.has_two_factor is not None:
+        yield _is(_HAS_TWO_FACTOR, wanted.has_two_factor)
     if wanted.created_before is not None:
         yield User.created_at <= wanted.created_before
     if wanted.created_after is not None:

@@ -1,12 +1,13 @@
 """States of users: active, blocked, deactivated, banned, and who is an admin.
 
-Every verb returns whether it changed something. Whoever is not active can do nothing, and all
-his tokens are inactive, from the moment that the verb returns.
+Every verb returns whether it changed something. Whoever is not active can do nothing, all his
+tokens are inactive and his sessions are over, from the moment that the verb returns.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -15,6 +16,7 @@ from tokensrv.db import Store
 from tokensrv.domain.facts import UserState
 from tokensrv.errors import Forbidden
 from tokensrv.models import User
+from tokensrv.services.account.sessions import end_all
 from tokensrv.services.authority import confirm, require_admin
 from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.freshness import settled
@@ -86,6 +88,21 @@ _UNBAN = Transition(
 )
 
 
+_TRANSITIONS: Final = {
+    "block": _BLOCK,
+    "unblock": _UNBLOCK,
+    "activate": _ACTIVATE,
+    "deactivate": _DEACTIVATE,
+    "ban": _BAN,
+    "unban": _UNBAN,
+}
+
+
+def possible(state: str) -> tuple[str, ...]:
+    """Return the names of the verbs that would change a user who is in this state."""
+    return tuple(name for name, transition in _TRANSITIONS.items() if state in transition.sources)
+
+
 def block(store: Store, origin: Origin, user_id: int) -> bool:
     """Block a user; False when he was blocked already. Raises NotFound, Forbidden, Refused."""
     return _move(store, origin, user_id, _BLOCK)
@@ -139,6 +156,8 @@ def _move(store: Store, origin: Origin, user_id: int, transition: Transition) ->
         if user.state not in transition.sources:
             return False
         user.state = transition.state.value
+        if takes_away:
+            end_all(session, user.id)
         _record(session, store, origin, user, transition.action)
         return True
 

@@ -15,10 +15,11 @@ from tokensrv.db import Store
 from tokensrv.domain.usernames import target
 from tokensrv.errors import Forbidden, NotFound, Taken
 from tokensrv.models import User
+from tokensrv.services import passwords
+from tokensrv.services.account.sessions import end_all
 from tokensrv.services.authority import confirm, refuse_minting, refuse_stale, require_admin
 from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.freshness import settled
-from tokensrv.services.passwords import store_form
 from tokensrv.services.profiles import PROFILE_FLAGS, PROFILE_TEXTS, set_identity, set_profile
 from tokensrv.services.records import UserRecord, user_record
 
@@ -67,6 +68,8 @@ def create(store: Store, origin: Origin, wanted: NewUser) -> UserRecord:
         )
         set_identity(user, username=wanted.username, email=wanted.email, name=wanted.name)
         set_profile(user, wanted.profile)
+        if wanted.password is not None:
+            _check_against(wanted.password, user)
         session.add(user)
         _flush(session, user)
         session.refresh(user)
@@ -78,7 +81,7 @@ def create(store: Store, origin: Origin, wanted: NewUser) -> UserRecord:
 def change(store: Store, origin: Origin, user_id: int, changes: UserChanges) -> UserRecord:
     """Change a user; nobody demotes himself, and the last admin stays one.
 
-    Raises NotFound, Forbidden, InvalidRecord, Taken, Refused.
+    A new password ends all his sessions. Raises NotFound, Forbidden, InvalidRecord, Taken, Refused.
     """
     password_hash = None if changes.password is None else _hash(origin, changes.password)
     with settled(store) as session:
@@ -92,7 +95,8 @@ def change(store: Store, origin: Origin, user_id: int, changes: UserChanges) -> 
         set_identity(user, username=changes.username, email=changes.email, name=changes.name)
         set_profile(user, changes.profile)
         is_other = origin.subject is None or origin.subject.id != user.id
-        if password_hash is not None:
+        if changes.password is not None:
+            _check_against(changes.password, user)
             user.password_hash, user.password_expired = password_hash, is_other
         if changes.is_admin is not None:
             user.is_admin = changes.is_admin
@@ -100,6 +104,8 @@ def change(store: Store, origin: Origin, user_id: int, changes: UserChanges) -> 
         if events:
             user.updated_at = utcnow(store.clock)
             _flush(session, user)
+            if password_hash is not None:
+                end_all(session, user.id)
             append(session, store.clock, origin, events)
         return user_record(user)
 
@@ -126,7 +132,7 @@ def delete(
 def set_password(
     store: Store, origin: Origin, user_id: int, password: str, *, is_expired: bool
 ) -> None:
-    """Give a user a password; expired: he must change it at the next sign-in.
+    """Give a user a password, which ends his sessions; expired: he must change it at the next.
 
     Raises NotFound, Forbidden, InvalidRecord, Refused.
     """
@@ -135,8 +141,10 @@ def set_password(
         locked = confirm(session, store, origin, users=[user_id])
         require_admin(locked)
         user = locked.user(user_id)
+        _check_against(password, user)
         user.password_hash, user.password_expired = password_hash, is_expired
         user.updated_at = utcnow(store.clock)
+        end_all(session, user.id)
         data = {"user_id": user.id, "username": user.username}
         append(session, store.clock, origin, [NewEvent(action="user.password_set", data=data)])
 
@@ -170,7 +178,11 @@ def refuse_losing_admin(origin: Origin, user: User, *, others: bool) -> None:
 def _hash(origin: Origin, password: str) -> str:
     # A password is a credential too: nobody makes one for another user while he acts as him.
     refuse_minting(origin)
-    return store_form(password)
+    return passwords.store_form(password)
+
+
+def _check_against(password: str, user: User) -> None:
+    passwords.check_against(password, username=user.username, email=user.email)
 
 
 def _flush(session: Session, user: User) -> None:

@@ -9,6 +9,7 @@ from marshmallow import ValidationError, fields, post_load, validates_schema
 
 from tokensrv.api.schemas.base import Wire
 from tokensrv.api.schemas.fields import Id, Text
+from tokensrv.domain import networks
 from tokensrv.domain.introspection import Question
 from tokensrv.http.parse import sudo
 
@@ -31,6 +32,7 @@ class ExplainToken(Wire):
     # Whatever a client sends is explained, so nothing is refused here.
     sudo = fields.Raw(allow_none=True, metadata={"description": "As whom: an id or a username."})
     sudo_reason = fields.Raw(allow_none=True)
+    remote_ip = Text(metadata={"description": "From which address it would be used."})
     scope = Text(metadata={"description": "The scopes that are wanted, separated by blanks."})
 
     @validates_schema
@@ -47,6 +49,7 @@ class ExplainToken(Wire):
         question = Question(
             ask=sudo.read(None, asked, None, reason),
             scopes=tuple(data.get("scope", "").split()),
+            remote_ip=networks.spelling(data.get("remote_ip")),
         )
         return Inquiry(
             data["id"] if "id" in data else data["token"], question, data.get("client_id")

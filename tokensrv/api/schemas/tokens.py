@@ -25,6 +25,7 @@ from tokensrv.api.schemas.fields import (
 )
 from tokensrv.api.schemas.paging import Paged, taken_page
 from tokensrv.domain.facts import TokenKind
+from tokensrv.domain.networks import SIZE
 from tokensrv.services.minting import TokenWish
 from tokensrv.services.pages import PageRequest
 from tokensrv.services.token_lists import TokenFilter
@@ -34,6 +35,11 @@ from tokensrv.services.token_values import TokenChanges
 _NAME: Final = {"minLength": 1, "maxLength": 255, "example": "laptop"}
 _DESCRIPTION: Final = {"maxLength": 255}
 _SCOPES: Final = {"minItems": 1, "example": ["read_api"]}
+_ALLOWED_IPS: Final = {
+    "maxItems": SIZE,
+    "description": "Addresses and networks that it may be used from; none: from anywhere.",
+    "example": ["192.0.2.7", "2001:db8::/32"],
+}
 
 # From guest to owner.
 _ACCESS_LEVELS = (5, 10, 15, 20, 30, 40, 50)
@@ -114,6 +120,7 @@ class CreateToken(Wire):
     description = Text(allow_none=True, metadata=_DESCRIPTION)
     expires_on = StrictDay(data_key="expires_at", allow_none=True)
     audience = Words()
+    allowed_ips = Words(metadata=_ALLOWED_IPS)
 
     @post_load
     def _value(self, data: dict[str, Any], **_: Any) -> TokenWish:
@@ -138,6 +145,7 @@ class ChangeToken(Wire):
     description = Text(allow_none=True, metadata=_DESCRIPTION)
     expires_on = StrictDay(data_key="expires_at", allow_none=True)
     audience = Words()
+    allowed_ips = Words(metadata=_ALLOWED_IPS)
 
     @post_load
     def _value(self, data: dict[str, Any], **_: Any) -> TokenChanges:
@@ -166,7 +174,7 @@ class IdentifyToken(Wire):
 
 
 class TokenObject(Wire):
-    """A token as GitLab shows it, and its audience."""
+    """A token as GitLab shows it, with its audience and its allow list."""
 
     id = fields.Integer()
     name = fields.String()
@@ -180,6 +188,7 @@ class TokenObject(Wire):
     active = fields.Boolean(attribute="is_active")
     expires_at = fields.Date(attribute="expires_on", allow_none=True)
     audience = fields.List(fields.String())
+    allowed_ips = fields.List(fields.String())
     impersonation = Mark(TokenKind.IMPERSONATION, attribute="kind")
 
     class Meta(Wire.Meta):

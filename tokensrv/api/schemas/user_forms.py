@@ -6,7 +6,7 @@ GitLab's that mean nothing here are constants of one table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any, Final, cast
 
@@ -44,7 +44,6 @@ _MEANINGLESS: Final[dict[str, dict[str, Any]]] = {
         "identities": [],
         "can_create_group": False,
         "can_create_project": False,
-        "two_factor_enabled": False,
     },
     "admin": {
         "namespace_id": None,
@@ -103,6 +102,7 @@ class OwnUser(UserProfile):
     commit_email = fields.String(attribute="email", dump_only=True)
     external = fields.Boolean()
     private_profile = fields.Boolean()
+    two_factor_enabled = fields.Boolean()
 
     class Meta(Wire.Meta):
         """Keys that mean nothing here."""
@@ -133,8 +133,9 @@ def admin_forms(store: Store, users: Sequence[UserRecord]) -> list[Form]:
     made_by: dict[int | None, Form] = {
         user_id: _with_url(store, creator) for user_id, creator in creators.items()
     }
+    secured = user_lists.with_two_factor(store, {user.id for user in users})
     return [
-        cast(Form, _ADMIN.dump(_with_url(store, user, created_by=made_by.get(user.created_by_id))))
+        _own(_ADMIN, store, user, secured, created_by=made_by.get(user.created_by_id))
         for user in users
     ]
 
@@ -143,7 +144,7 @@ def own_form(store: Store, user: UserRecord) -> Form:
     """Return a user as he sees himself; an admin sees all of himself."""
     if user.is_admin:
         return admin_forms(store, [user])[0]
-    return cast(Form, _OWN.dump(_with_url(store, user)))
+    return _own(_OWN, store, user, user_lists.with_two_factor(store, {user.id}))
 
 
 def form_for(store: Store, viewer: UserFacts, user: UserRecord) -> Form:
@@ -159,6 +160,13 @@ def listed_forms(store: Store, viewer: UserFacts, users: Sequence[UserRecord]) -
     if viewer.is_admin:
         return admin_forms(store, users)
     return [cast(Form, _BASIC.dump(_with_url(store, user))) for user in users]
+
+
+def _own(
+    schema: OwnUser, store: Store, user: UserRecord, secured: Collection[int], **more: Any
+) -> Form:
+    more["two_factor_enabled"] = user.id in secured
+    return cast(Form, schema.dump(_with_url(store, user, **more)))
 
 
 def _with_url(store: Store, user: UserRecord, **more: Any) -> Form:

@@ -6,21 +6,12 @@ import random
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from ipaddress import (
-    IPv4Address,
-    IPv4Network,
-    IPv6Address,
-    IPv6Network,
-    ip_address,
-    ip_network,
-)
+from ipaddress import ip_network
 
+from tokensrv.domain.networks import Address, Network, address
 from tokensrv.domain.secret import masked
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-
-_Address = IPv4Address | IPv6Address
-_Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 def request_id(given: str | None) -> str:
@@ -42,13 +33,13 @@ def client_address(
     ``X-Forwarded-For`` counts only as far as trusted proxies wrote it: it is read from the
     right, up to the first address that is not one of theirs.
     """
-    nearest = _address(peer or "")
+    nearest = address(peer or "")
     if nearest is None:
         return None
     for entry in reversed((forwarded_for or "").split(",")):
         if not _is_within(nearest, _networks(trusted)):
             break
-        previous = _address(entry.strip())
+        previous = address(entry.strip())
         if previous is None:
             break
         nearest = previous
@@ -56,23 +47,9 @@ def client_address(
 
 
 @lru_cache(maxsize=8)
-def _networks(words: tuple[str, ...]) -> _Networks:
+def _networks(words: tuple[str, ...]) -> tuple[Network, ...]:
     return tuple(ip_network(word) for word in words)
 
 
-def _is_within(address: _Address, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    return any(address in network for network in networks)
-
-
-# Few clients ask, and they ask often.
-@lru_cache(maxsize=1024)
-def _address(text: str) -> _Address | None:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    if getattr(address, "scope_id", None) is not None:
-        # A zone means something on one machine only, and may be any text.
-        return None
-    # A socket that listens on IPv6 shows IPv4 clients in this form.
-    return getattr(address, "ipv4_mapped", None) or address
+def _is_within(one: Address, networks: Iterable[Network]) -> bool:
+    return any(one in network for network in networks)

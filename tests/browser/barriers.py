@@ -1,0 +1,57 @@
+"""Barriers: what keeps people from using a page, as axe-core finds it, and what does not fit.
+
+axe-core comes from npm and is given to the page by the debugger, so that the policy of the page,
+which would not load it, stands.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from playwright.sync_api import Page
+
+from tests.live.servers import NODE
+
+# Everything up to WCAG 2.2 AA, and what the makers of axe-core think good besides.
+_TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+# What can differ between light and dark.
+_COLOURS = ("color-contrast", "link-in-text-block")
+_WIDE = {"width": 1280, "height": 900}
+_NARROW = {"width": 390, "height": 844}
+_RUN = """
+async ([kind, values]) => {
+  const options = {runOnly: {type: kind, values}, resultTypes: ["violations"], preload: false};
+  const {violations} = await axe.run(document, options);
+  return violations.map(({id, nodes}) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
+}
+"""
+_TOO_WIDE = """
+() => {
+  const seen = document.scrollingElement;
+  return seen.scrollWidth > innerWidth ? [`${seen.scrollWidth} pixels wide`] : [];
+}
+"""
+
+
+def barriers(page: Page) -> list[str]:
+    """Return what is wrong with the page as it is shown now, in light and in dark, on a phone."""
+    page.evaluate(_axe())
+    found: list[str] = []
+    for scheme, kind, values in (("light", "tag", _TAGS), ("dark", "rule", _COLOURS)):
+        page.emulate_media(color_scheme=scheme)
+        found += [f"{scheme} {fault}" for fault in _run(page, kind, values)]
+    page.set_viewport_size(_NARROW)
+    found += [f"narrow {fault}" for fault in page.evaluate(_TOO_WIDE)]
+    page.set_viewport_size(_WIDE)
+    page.emulate_media(color_scheme="light")
+    return found
+
+
+def _run(page: Page, kind: str, values: tuple[str, ...]) -> Any:
+    return page.evaluate(_RUN, [kind, values])
+
+
+@cache
+def _axe() -> str:
+    return (NODE / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")

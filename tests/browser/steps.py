@@ -1,0 +1,67 @@
+"""Steps that people take on the pages, by the names that the pages promise."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.site import PASSWORD, Person
+
+TOKENS = "/-/user_settings/personal_access_tokens"
+ACCOUNT = "/-/user_settings/account"
+
+
+def sign_in(page: Page, person: Person) -> None:
+    """Give name and password; what comes then depends on the account."""
+    page.goto("/users/sign_in")
+    give_password(page, person)
+
+
+def give_password(page: Page, person: Person) -> None:
+    """Fill in the form that is open already."""
+    page.get_by_label("Username or email").fill(person.username)
+    page.get_by_label("Password").fill(person.password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def choose_password(page: Page, person: Person, password: str = PASSWORD) -> None:
+    """Replace the password that an admin chose."""
+    page.get_by_label("New password", exact=True).fill(password)
+    page.get_by_label("Confirm new password").fill(password)
+    page.get_by_role("button", name="Change password").click()
+    person.password = password
+
+
+def arrive(page: Page, person: Person) -> Page:
+    """Sign in, for the first time if need be, and return the page that is open then."""
+    is_first = person.password != PASSWORD
+    sign_in(page, person)
+    if is_first:
+        choose_password(page, person)
+    expect(page.get_by_role("heading", name="Access tokens", level=1)).to_be_visible()
+    return page
+
+
+def create_token(page: Page, name: str, *scopes: str) -> str:
+    """Fill in the form of a new token and return the secret that is shown."""
+    page.goto(f"{TOKENS}/new")
+    page.get_by_label("Token name").fill(name)
+    for scope in scopes:
+        page.get_by_role("checkbox", name=scope, exact=True).check()
+    page.get_by_role("button", name="Create personal access token").click()
+    return shown_secret(page)
+
+
+def shown_secret(page: Page) -> str:
+    """Return the secret that the page shows this once."""
+    return page.get_by_label("Your new personal access token").input_value()
+
+
+def act_in_row(page: Page, row: str, verb: str) -> None:
+    """Press a button in a table's row, and the same one where it asks whether that is meant."""
+    page.get_by_role("row", name=row).get_by_role("button", name=verb).click()
+    confirm(page, verb)
+
+
+def confirm(page: Page, verb: str) -> None:
+    """Press the button of a page that asks whether that is meant."""
+    page.get_by_role("main").get_by_role("button", name=verb, exact=True).click()

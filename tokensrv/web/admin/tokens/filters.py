@@ -1,0 +1,89 @@
+"""Filters of the inventory, as its address says them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from werkzeug.datastructures import MultiDict
+
+from tokensrv.clock import midnight, today
+from tokensrv.db import Store
+from tokensrv.domain import scopes
+from tokensrv.domain.facts import TokenKind
+from tokensrv.domain.texts import is_storable
+from tokensrv.services import users
+from tokensrv.services.reports.token_statistics import soon
+from tokensrv.services.token_lists import TokenFilter
+from tokensrv.web.forms import Form
+
+_KINDS: Final = {kind.value: kind for kind in TokenKind}
+_USES: Final = {"never": False, "used": True}
+DAYS: Final = tuple(
+    f"{what}_{side}" for what in ("created", "last_used", "expires") for side in ("after", "before")
+)
+# All that can be asked for; a list without any of it shows what is active.
+NAMES: Final = ("search", "owner", "kind", "state", "scope", "used", *DAYS)
+_DAY: Final = timedelta(days=1)
+
+
+def form_of(address: MultiDict[str, str]) -> Form:
+    """Return the filters of an address; without a state those that are active are wanted."""
+    return Form(address, defaults={"state": "active"})
+
+
+def query_of(address: MultiDict[str, str]) -> str:
+    """Return the filters of an address as another one takes them over."""
+    return urlencode(list(address.items(multi=True)))
+
+
+def read(store: Store, asked: Form) -> TokenFilter:
+    """Return the filter that is asked for; what makes no sense becomes an error of its field."""
+    scope, known = asked.text("scope"), scopes.available(store.settings.extra_scopes)
+    wanted: dict[str, Any] = {
+        "user_id": _owner(store, asked),
+        "kind": _KINDS.get(asked.text("kind")),
+        "scope": scope if scope in known else None,
+        "is_used": _USES.get(asked.text("used")),
+        "search": _search(asked),
+    }
+    wanted |= _of_state(asked.text("state"), today(store.clock))
+    wanted |= {name: day for name in DAYS if (day := _day(asked, name)) is not None}
+    return TokenFilter(**wanted)
+
+
+def _owner(store: Store, asked: Form) -> int | None:
+    name = asked.text("owner")
+    if not name:
+        return None
+    owner = users.find(store, name) if is_storable(name) else None
+    if owner is None:
+        asked.refuse("owner", "There is no such user.")
+        return None
+    return owner.id
+
+
+def _search(asked: Form) -> str:
+    text = asked.text("search")
+    return text if is_storable(text) else ""
+
+
+def _of_state(state: str, day: date) -> dict[str, Any]:
+    states: dict[str, dict[str, Any]] = {
+        "active": {"is_active": True},
+        "expiring": {
+            "is_revoked": False,
+            "expires_after": day + _DAY,
+            "expires_before": soon(day),
+        },
+        "inactive": {"is_active": False},
+        "expired": {"is_revoked": False, "is_expired": True},
+        "revoked": {"is_revoked": True},
+    }
+    return states.get(state, {})
+
+
+def _day(asked: Form, name: str) -> date | datetime | None:
+    day = asked.day(name)
+    return day if day is None or name.startswith("expires") else midnight(day)

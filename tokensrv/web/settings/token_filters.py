@@ -1,0 +1,88 @@
+"""Filters of one's own tokens: what the address asks for, and what it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from flask import request
+
+from tokensrv.clock import midnight
+from tokensrv.domain.facts import TokenKind
+from tokensrv.services.token_lists import SOONEST, TokenFilter
+from tokensrv.web.forms import Form
+
+STATES: Final = (("active", "Active"), ("inactive", "Inactive"), ("all", "All"))
+REVOKED: Final = (("", "Any"), ("true", "Yes"), ("false", "No"))
+SORTS: Final = (
+    (SOONEST, "Expires, soonest first"),
+    ("expires_desc", "Expires, latest first"),
+    ("created_desc", "Created, newest first"),
+    ("created_asc", "Created, oldest first"),
+    ("last_used_desc", "Last used, latest first"),
+    ("last_used_asc", "Last used, longest ago first"),
+    ("name_asc", "Name, A to Z"),
+    ("name_desc", "Name, Z to A"),
+)
+# Those that are rarely wanted; each filters from a day on, or before it.
+DAYS: Final = (
+    ("created_after", "Created from"),
+    ("created_before", "Created before"),
+    ("expires_after", "Expires from"),
+    ("expires_before", "Expires before"),
+    ("last_used_after", "Last used from"),
+    ("last_used_before", "Last used before"),
+)
+_NAMES: Final = ("search", "state", "revoked", *(name for name, _ in DAYS))
+_IS_ACTIVE: Final = {"active": True, "inactive": False}
+_IS_REVOKED: Final = {"true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asks for, as it stands in the address."""
+
+    form: Form
+
+    @property
+    def sort(self) -> str:
+        """Return how to sort: soonest expiry first unless the address says something else."""
+        return self.form.text("sort")
+
+    @property
+    def is_default(self) -> bool:
+        """Return whether nothing is filtered but that dead tokens are left out."""
+        return not any(name in request.args for name in _NAMES)
+
+    @property
+    def has_days(self) -> bool:
+        """Return whether a filter by day is on, or wrong."""
+        return any(self.form.text(name) for name, _ in DAYS)
+
+    def filter(self, user_id: int) -> TokenFilter:
+        """Return the filter for this user's own tokens; what is no day becomes an error."""
+        form = self.form
+        return TokenFilter(
+            user_id=user_id,
+            kind=TokenKind.PERSONAL,
+            search=form.text("search"),
+            is_active=_IS_ACTIVE.get(form.text("state")),
+            is_revoked=_IS_REVOKED.get(form.text("revoked")),
+            created_after=_moment(form, "created_after"),
+            created_before=_moment(form, "created_before"),
+            expires_after=form.day("expires_after"),
+            expires_before=form.day("expires_before"),
+            last_used_after=_moment(form, "last_used_after"),
+            last_used_before=_moment(form, "last_used_before"),
+        )
+
+
+def asked() -> Asked:
+    """Return what this request asks for."""
+    return Asked(Form(request.args, defaults={"state": "active", "sort": SOONEST}))
+
+
+def _moment(form: Form, name: str) -> datetime | None:
+    day = form.day(name)
+    return None if day is None else midnight(day)

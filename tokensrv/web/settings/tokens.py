@@ -1,0 +1,35 @@
+"""The list of one's own tokens: those that an administrator made to act as him are not in it."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+
+from tokensrv.clock import today
+from tokensrv.http import context
+from tokensrv.services import token_lists
+from tokensrv.services.account import calendar
+from tokensrv.services.reports.token_statistics import soon, token_statistics
+from tokensrv.web.paging import page_request
+from tokensrv.web.rendering import page
+from tokensrv.web.settings import token_filters
+
+bp = Blueprint("tokens", __name__, url_prefix="/-/user_settings/personal_access_tokens")
+
+
+@bp.get("")
+def show() -> ResponseReturnValue:
+    """List them as the address says: without any filter those that are active."""
+    store, caller = context.store(), context.caller()
+    asked, user_id = token_filters.asked(), caller.subject.id
+    wanted, at = asked.filter(user_id), page_request(asked.form)
+    return page(
+        "settings/tokens.html",
+        200 if asked.form.is_good else 422,
+        asked=asked,
+        choices=token_filters,
+        found=token_lists.list_tokens(store, caller, wanted, sort=asked.sort, page=at),
+        statistics=token_statistics(store, user_id),
+        soon=soon(today(store.clock)),
+        feed_made_at=calendar.made_at(store, user_id),
+    )
