@@ -31,6 +31,8 @@ class Person:
     id: int
     username: str
     password: str
+    # An admin chose it, so that it is replaced at the first sign-in.
+    is_lent: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Site:
         }
         answer = self.api("POST", "/users", json=values | wanted)
         assert answer.status_code == 201, answer.text
-        return Person(answer.json()["id"], username, FIRST_PASSWORD)
+        return Person(answer.json()["id"], username, FIRST_PASSWORD, is_lent=True)
 
     def token(self, person: Person, *scopes: str, **wanted: Any) -> tuple[int, str]:
         """Return id and secret of a new token of his."""
@@ -77,6 +79,25 @@ class Site:
         answer = self.api("POST", path, json=values)
         assert answer.status_code == 201, answer.text
         return answer.json()["id"], answer.json()["token"]
+
+    def exchange(self, person: Person) -> str:
+        """Return the secret of a token with which the first admin acts as somebody (RFC 8693)."""
+        kind = "urn:ietf:params:oauth:token-type:access_token"
+        instance = self.server.instance
+        answer = requests.post(
+            f"{self.url}/oauth/token",
+            data={
+                "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+                "subject_token": person.username,
+                "subject_token_type": "urn:tokensrv:params:oauth:token-type:user",
+                "actor_token": self.admin_token,
+                "actor_token_type": kind,
+            },
+            auth=(instance.client_id, instance.client_secret),
+            timeout=_PATIENCE_SECONDS,
+        )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["access_token"])
 
 
 @contextmanager

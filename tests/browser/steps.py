@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyotp
 from playwright.sync_api import Page, expect
 
 from tests.browser.site import PASSWORD, Person
@@ -28,14 +29,13 @@ def choose_password(page: Page, person: Person, password: str = PASSWORD) -> Non
     page.get_by_label("New password", exact=True).fill(password)
     page.get_by_label("Confirm new password").fill(password)
     page.get_by_role("button", name="Change password").click()
-    person.password = password
+    person.password, person.is_lent = password, False
 
 
 def arrive(page: Page, person: Person) -> Page:
     """Sign in, for the first time if need be, and return the page that is open then."""
-    is_first = person.password != PASSWORD
     sign_in(page, person)
-    if is_first:
+    if person.is_lent:
         choose_password(page, person)
     expect(page.get_by_role("heading", name="Access tokens", level=1)).to_be_visible()
     return page
@@ -65,3 +65,48 @@ def act_in_row(page: Page, row: str, verb: str) -> None:
 def confirm(page: Page, verb: str) -> None:
     """Press the button of a page that asks whether that is meant."""
     page.get_by_role("main").get_by_role("button", name=verb, exact=True).click()
+
+
+def sign_out(page: Page) -> None:
+    """Sign out by the menu."""
+    page.get_by_role("button", name="User menu").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def verify(page: Page, code: str) -> None:
+    """Give a code that is asked for."""
+    page.get_by_label("Verification code").fill(code)
+    page.get_by_role("button", name="Verify code").click()
+
+
+def set_up_app(page: Page) -> tuple[pyotp.TOTP, list[str]]:
+    """Set up an authenticator app; return it, and the recovery codes that are shown then."""
+    page.goto(ACCOUNT)
+    page.get_by_role("button", name="Set up app").click()
+    app = pyotp.TOTP(page.get_by_label("Key").input_value().replace(" ", ""))
+    verify(page, app.now())
+    return app, page.get_by_label("Your recovery codes").input_value().split("\n")
+
+
+def plug_in_device(page: Page) -> None:
+    """Give the page's computer a device for passkeys, whose user agrees to everything."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("WebAuthn.enable")
+    device = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+    }
+    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+
+
+def add_passkey(page: Page, name: str) -> None:
+    """Make a passkey on the device."""
+    page.goto(ACCOUNT)
+    page.get_by_role("button", name="Add passkey").click()
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Add passkey").click()
+    expect(page.get_by_role("main")).not_to_contain_text("Add a passkey")

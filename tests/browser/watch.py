@@ -13,7 +13,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Respons
 
 # Chromium says of every answer from 400 on that it failed; answers are judged by their status.
 _FAILED_ANSWER = "Failed to load resource: the server responded with a status of"
-# A download, or a click on another link, ends a navigation.
+# Somebody went on to another page, or a page became a download.
 _GIVEN_UP = "net::ERR_ABORTED"
 _REPORT_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) => {
@@ -58,7 +58,7 @@ class Watch:
             self._faults.append(f"foreign: {request.url}")
 
     def _see_failure(self, request: Request) -> None:
-        if not (request.is_navigation_request() and request.failure == _GIVEN_UP):
+        if request.failure != _GIVEN_UP:
             self._faults.append(f"failed: {request.url} {request.failure}")
 
     def _see_answer(self, answer: Response) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.conftest import Commands
-from tests.factories import make_token
+from tests.factories import make_token, make_totp
 from tokensrv.cli import user as user_commands
 from tokensrv.db import Store
 from tokensrv.services import users
+from tokensrv.services.account import second_factors
 
 PASSWORD = "correct horse battery"
 
@@ -223,6 +224,18 @@ def test_what_makes_no_user_is_refused(
 
 def test_a_user_needs_an_address(commands: Commands) -> None:
     assert commands.run("user", "create", "bob").exit_code == 2
+
+
+def test_second_factors_that_are_lost_are_removed(
+    commands: Commands, store: Store, alice: int
+) -> None:
+    make_totp(store, users.get(store, alice))
+    done = "alice is without a second factor.\n"
+    assert commands.text("user", "reset-two-factor", "alice") == done
+    assert not second_factors.get(store, alice).has_any
+    again = commands.text("user", "reset-two-factor", "alice")
+    assert again == "alice was already without a second factor.\n"
+    assert commands.actions()[-1] == "second_factor.reset"
 
 
 def test_a_link_to_a_new_password_is_told_once_and_is_no_secret_of_the_log(

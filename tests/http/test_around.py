@@ -72,6 +72,14 @@ def test_a_secret_in_the_path_is_masked(
     assert lines(capsys)[0]["path"] == "/api/v4/personal_access_tokens/tsp_***"
 
 
+@pytest.mark.parametrize("path", ["/-/calendar/Zm9v.ics", "/-/calendar/Zm9v", "/-/calendar/a/Zm9v"])
+def test_the_secret_of_a_calendar_feed_is_masked(
+    http_client: FlaskClient, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    http_client.get(path)
+    assert lines(capsys)[0]["path"] == "/-/calendar/***"
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 def test_the_probes_write_no_line(
     http_client: FlaskClient, path: str, capsys: pytest.CaptureFixture[str]

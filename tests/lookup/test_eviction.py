@@ -12,6 +12,7 @@ from tokensrv.lookup.eviction import Ended, OfClient, OfUser, Whole, ended, is_h
 SERVICES = Path(services.__file__).parent
 KINDS = {
     "client",
+    "feed",
     "impersonation",
     "instance",
     "key",

@@ -24,8 +24,10 @@ from tokensrv.models import Token
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.pages import Key
 from tokensrv.services.pruning import prune
-from tokensrv.services.reports import event_lists
+from tokensrv.services.reports import event_lists, inventory
+from tokensrv.services.reports.acted import acts
 from tokensrv.services.reports.event_lists import EventFilter
+from tokensrv.services.reports.token_statistics import token_statistics
 from tokensrv.services.token_lists import TokenFilter, list_tokens, list_tokens_after, order
 from tokensrv.services.user_lists import UserFilter, list_users, list_users_after
 
@@ -150,6 +152,35 @@ def test_a_page_of_tokens_begins_at_its_key(
     assert "SEARCH" in plan or "Index Cond" in plan
 
 
+@pytest.mark.parametrize(
+    ("wanted", "sort", "index"),
+    [
+        pytest.param({"scope": "sudo"}, None, "ix_token_created_at_id", id="newest"),
+        pytest.param({"user_id": 7}, "name_asc", "ix_token_user_id_id", id="owner"),
+        pytest.param({"is_used": False}, None, "ix_token_last_used_at_id", id="never used"),
+        pytest.param({"is_revoked": True}, None, "ix_token_revoked_at_id", id="revoked"),
+        pytest.param({"is_expired": True}, None, "ix_token_expires_at_id", id="expired"),
+        pytest.param({"is_active": True}, "name_desc", "ix_token_name_id", id="by name"),
+    ],
+)
+def test_what_the_inventory_looks_through_is_read_in_order(
+    store: Store, wanted: dict[str, Any], sort: str | None, index: str
+) -> None:
+    with _plans(store) as plans:
+        inventory.find(store, TokenFilter(**wanted), sort=sort)
+    # The page itself is sorted anew out of what is read like this.
+    page, beyond, *_ = plans
+    assert _reads_in_order(beyond, index, "token"), beyond
+    assert _SQLITE_NAMES.get(index, index) in page, page
+
+
+def test_an_export_of_the_inventory_reads_portions_by_their_ids(store: Store) -> None:
+    plan = _first_plan(store, lambda: inventory.each(store, TokenFilter(scope="sudo")))
+    # The highest id of a portion is found among these alone.
+    assert "USING INTEGER PRIMARY KEY" in plan or "using pk_token" in plan, plan
+    assert not any(word in plan for word in ("TEMP B-TREE", "Seq Scan")), plan
+
+
 def test_what_one_may_see_of_tokens_is_found_by_their_owner(store: Store) -> None:
     caller = caller_of(store, make_token(store, make_user(store)).secret)
     plan = _first_plan(store, lambda: list_tokens(store, caller, TokenFilter()))
@@ -191,6 +222,17 @@ def test_the_hot_read_asks_unique_indexes_alone(
     unique = ("INTEGER PRIMARY KEY", "autoindex", "using pk_", "using uq_")
     assert [line for line in reads if not any(word in line for word in unique)] == []
     assert "Seq Scan" not in plans[0]
+
+
+def test_what_others_did_as_a_user_is_found_among_all_that_he_did_himself(store: Store) -> None:
+    plan = _first_plan(store, lambda: acts(store, 7, before=99, limit=20))
+    assert _reads_in_order(plan, "ix_event_acted_seq", "event"), plan
+
+
+def test_the_tokens_that_are_counted_for_a_user_are_found_by_their_owner(store: Store) -> None:
+    plan = _first_plan(store, lambda: token_statistics(store, 7))
+    assert "ix_token_user_id_id" in plan, plan
+    assert "TEMP B-TREE" not in plan and "Sort" not in plan, plan
 
 
 def test_what_is_to_be_pruned_is_found_oldest_first(store: Store) -> None:

@@ -114,6 +114,7 @@ def test_at_its_day_a_token_is_inactive(store: Store, three: datetime, clock: Ma
         ("created_desc", ["three", "two_%", "One"]),
         ("expires_asc", ["One", "two_%", "three"]),
         ("expires_desc", ["three", "two_%", "One"]),
+        ("expires_soonest", ["two_%", "three", "One"]),
         ("last_used_asc", ["One", "two_%", "three"]),
         ("last_used_desc", ["three", "two_%", "One"]),
         ("name_desc", ["two_%", "three", "One"]),

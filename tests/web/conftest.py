@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests.factories import make_admin, make_user
+from tokensrv.clock import utcnow
 from tokensrv.db import Store
-from tokensrv.models import User
+from tokensrv.models import User, WebSession
 from tokensrv.services.account import sessions
 from tokensrv.services.account.sessions import Browser, Stage
 from tokensrv.services.records import UserRecord
@@ -45,6 +47,14 @@ class Visitor:
             )
         self.user = user
         self.http.set_cookie(SESSION, new.secret)
+
+    def act_as(self, user: UserRecord) -> None:
+        """Let this admin's session act as a user, as if it had been asked for and granted."""
+        assert self.user is not None
+        with self._store.write() as session:
+            row = session.scalars(select(WebSession).filter_by(user_id=self.user.id)).one()
+            row.subject_id, row.reason = user.id, "to see what is wrong"
+            row.impersonating_since = utcnow(self._store.clock)
 
     def cookie(self, name: str) -> str | None:
         """Return the value of a cookie of this browser, None when it has none."""

@@ -19,6 +19,7 @@ from tokensrv.services.account import second_factors, sessions
 from tokensrv.services.account.factors import passkeys
 from tokensrv.services.account.sessions import FRESH, Stage
 from tokensrv.services.records import UserRecord
+from tokensrv.web.settings.account.browsers import in_words
 
 ACCOUNT = "/-/user_settings/account"
 APP, PASSKEYS = f"{ACCOUNT}/authenticator", f"{ACCOUNT}/passkeys"
@@ -209,26 +210,16 @@ def test_new_codes_are_shown_once(store: Store, alice: Visitor) -> None:
 # What all of them have in common
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        APP,
-        f"{APP}/confirm",
-        f"{APP}/remove",
-        f"{PASSKEYS}/options",
-        PASSKEYS,
-        f"{PASSKEYS}/1/remove",
-        CODES,
-    ],
-)
 def test_second_factors_need_a_fresh_session(
-    store: Store, clock: ManualClock, alice: Visitor, path: str
+    store: Store, clock: ManualClock, alice: Visitor
 ) -> None:
     make_totp(store, user_of(alice))
     clock.advance(seconds=FRESH.total_seconds())
-    answer = alice.post(path)
-    assert answer.status_code == 303
-    assert answer.location.startswith(f"/users/confirm?next={ACCOUNT}")
+    removals = [f"{APP}/remove", f"{PASSKEYS}/1/remove"]
+    for path in [APP, f"{APP}/confirm", f"{PASSKEYS}/options", PASSKEYS, CODES, *removals]:
+        answer = alice.post(path)
+        assert answer.status_code == 303, path
+        assert answer.location.startswith(f"/users/confirm?next={ACCOUNT}"), path
     assert second_factors.get(store, user_of(alice).id).has_totp
 
 
@@ -263,6 +254,32 @@ def test_nobody_without_a_passkey_is_asked_for_one(store: Store, alice: Visitor,
 
 
 # Sessions
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "words"),
+    [
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+            "Firefox on Linux",
+        ),
+        (
+            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko)"
+            " Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0",
+            "Edge on Windows",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15"
+            " (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
+            "Safari on iPhone",
+        ),
+        ("curl/8.5.0", "curl"),
+        ("something else", "something else"),
+        ("", "Unknown browser"),
+    ],
+)
+def test_a_browser_is_put_into_words(user_agent: str, words: str) -> None:
+    assert in_words(user_agent) == words
 
 
 def test_sessions_are_listed_and_ended(app: Flask, store: Store, alice: Visitor) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
+from werkzeug.datastructures import MultiDict
 
 from tests.conftest import ManualClock
 from tests.factories import make_admin, make_session, make_user
@@ -16,10 +17,12 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.models import Totp
 from tokensrv.services import user_states, users
+from tokensrv.services.account.proof import Denied, Reason
 from tokensrv.services.account.sessions import FRESH, PENDING
 from tokensrv.services.account.throttle import PASSWORD as LIMIT
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.web import csrf
+from tokensrv.web.forms import Form
 from tokensrv.web.sign_in import steps
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
@@ -286,3 +289,18 @@ def test_a_sign_in_page_that_was_left_open_starts_again(
     assert anybody.get(SIGN_IN).status_code == 200
     anybody.post(SIGN_IN, **ALICE)
     assert len(contents(store)["web_session"]) == 1
+
+
+def test_how_long_to_wait_is_told_in_words(app: Flask) -> None:
+    for seconds, words in (
+        (1, "in 1 minute."),
+        (61, "in 2 minutes."),
+        (90 * 60, "in 90 minutes."),
+        (90 * 60 + 1, "in 2 hours."),
+        (86_400, "in 24 hours."),
+    ):
+        with app.test_request_context(SIGN_IN):
+            denied = Denied(Reason.TOO_MANY, seconds)
+            answer = steps.refuse("sign_in/sign_in.html", Form(MultiDict()), denied)
+        assert f"Too many attempts. Try again {words}" in answer.get_data(as_text=True)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (429, str(seconds))

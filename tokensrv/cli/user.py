@@ -16,7 +16,7 @@ from tokensrv.cli.storage import current_store
 from tokensrv.db import Store
 from tokensrv.errors import NotFound
 from tokensrv.services import user_states, users
-from tokensrv.services.account import resets
+from tokensrv.services.account import resets, second_factors
 from tokensrv.services.events import COMMAND_LINE, Origin
 from tokensrv.services.pages import Key
 from tokensrv.services.records import UserRecord
@@ -156,6 +156,14 @@ command.command("promote", help="Make a user an admin.")(
 )
 command.command("demote", help="Make an admin an ordinary user.")(
     _switch(user_states.demote, state="no admin", question="Make {} an ordinary user?")
+)
+
+command.command("reset-two-factor", help="Remove the second factors that a user has lost.")(
+    _switch(
+        second_factors.remove_all,
+        state="without a second factor",
+        question="Remove every second factor of {}?",
+    )
 )
 
 

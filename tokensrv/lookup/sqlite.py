@@ -5,6 +5,8 @@ Freshness costs nothing here: every read sees all that was committed before it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from itertools import product
 
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
@@ -15,6 +17,7 @@ from tokensrv.domain.usernames import Target
 from tokensrv.lookup.statements import (
     USUAL,
     By,
+    Prepared,
     Shape,
     by,
     facts,
@@ -28,10 +31,8 @@ class SqliteLookup:
     """Facts straight from the file."""
 
     def __init__(self, readers: Readers) -> None:
-        dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
-        shapes = (Shape(*parts) for parts in product((True, False), By, (True, False)))
         self._readers = readers
-        self._prepared = {shape: prepared(dialect, shape) for shape in shapes}
+        self._prepared = _prepared()
 
     def find(
         self,
@@ -57,3 +58,11 @@ class SqliteLookup:
         chosen = self._prepared[shape]
         rows = self._readers.fetch(chosen.sql, [named[name] for name in chosen.parameters])
         return facts(rows[0] if rows else None, shape)
+
+
+@cache
+def _prepared() -> Mapping[Shape, Prepared]:
+    """Return all statements; they are the same for every database."""
+    dialect = SQLiteDialect_pysqlite(paramstyle="qmark")
+    shapes = (Shape(*parts) for parts in product((True, False), By, (True, False)))
+    return {shape: prepared(dialect, shape) for shape in shapes}

@@ -116,6 +116,7 @@ def _put(problem: TokensrvError) -> tuple[str, str]:
 
 _SENTENCES: Final = {
     ("scopes", "is missing"): "At least one scope is required.",
+    ("auth_methods", "is empty"): "At least one way is required.",
     ("expires_at", "is invalid"): "The day must lie after today.",
 }
 

@@ -115,7 +115,7 @@ def test_whatever_is_wrong_is_told_alike_and_changes_nothing(
     assert contents(store) == before
 
 
-@pytest.mark.parametrize("switch", [user_states.block, user_states.ban, user_states.deactivate])
+@pytest.mark.parametrize("switch", [user_states.block, user_states.ban])
 def test_that_a_user_is_blocked_is_told_to_whoever_has_his_password(
     store: Store, alice: UserRecord, switch: Callable[[Store, Origin, int], bool]
 ) -> None:
@@ -124,6 +124,30 @@ def test_that_a_user_is_blocked_is_told_to_whoever_has_his_password(
     assert sign_in(store, password="guessed password") == WRONG
     assert sign_in(store) == Denied(Reason.INACTIVE)
     assert contents(store)["web_session"] == []
+
+
+def test_a_complete_sign_in_wakes_a_deactivated_user(store: Store, alice: UserRecord) -> None:
+    make_admin(store)
+    user_states.deactivate(store, COMMAND_LINE, alice.id)
+    assert sign_in(store, password="guessed password") == WRONG
+    assert users.get(store, alice.id).state == "deactivated"
+    assert not isinstance(sign_in(store), Denied)
+    assert users.get(store, alice.id).state == "active"
+    [woken] = events_of(store, "user.activated")
+    [event] = events_of(store, "user.signed_in")
+    assert (woken.actor_id, woken.seq) == (alice.id, event.seq - 1)
+
+
+def test_a_blocked_user_stays_so_with_a_second_factor(store: Store, alice: UserRecord) -> None:
+    make_admin(store)
+    with_second_factor(store, alice)
+    user_states.deactivate(store, COMMAND_LINE, alice.id)
+    waiting = current_of(store, signed_in(store))
+    assert users.get(store, alice.id).state == "deactivated"
+    user_states.block(store, COMMAND_LINE, alice.id)
+    with pytest.raises(NotFound):
+        prove_second_factor(store, waiting)
+    assert users.get(store, alice.id).state == "blocked"
 
 
 def test_name_variants_share_one_budget_and_the_right_password_is_not_looked_at(

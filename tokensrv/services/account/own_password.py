@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 
 from tokensrv.clock import utcnow
 from tokensrv.db import Store
-from tokensrv.domain.facts import UserState
 from tokensrv.errors import InvalidRecord, NotFound
 from tokensrv.models import PasswordReset, User
 from tokensrv.services import passwords
@@ -59,7 +58,7 @@ def change_expired_password(store: Store, origin: Origin, current: Current, new:
     with store.write() as session:
         user = confirm(session, store, origin, users=[current.user.id]).user(current.user.id)
         row = sessions.lock(session, store, current.session.id)
-        if row.stage != Stage.PASSWORD or user.state != UserState.ACTIVE:
+        if row.stage != Stage.PASSWORD or user.state not in sessions.MAY_SIGN_IN:
             raise NotFound("Session")
         replace_password(session, store, user, new, stored, but=row.id)
         return signing_in.advance(session, store, origin, row, user, events=[password_set(user)])

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from sqlalchemy.orm import Session
 
 from tokensrv.db import Store
-from tokensrv.domain.facts import UserState
 from tokensrv.errors import NotFound
 from tokensrv.models import User, WebSession
 from tokensrv.services.account import second_factors, sessions, signing_in, throttle
@@ -78,7 +77,7 @@ def _held(
     """Lock a user and his session, which waits for a second factor or may be asked for it anew."""
     user = confirm(session, store, origin, users=[current.user.id]).user(current.user.id)
     row = sessions.lock(session, store, current.session.id)
-    if user.state != UserState.ACTIVE or row.stage == Stage.PASSWORD:
+    if user.state not in sessions.MAY_SIGN_IN or row.stage == Stage.PASSWORD:
         raise NotFound("Session", row.id)
     if not second_factors.of(session, user.id).has_any:
         # An admin has removed them meanwhile, and a code that is left over proves nothing.

@@ -21,6 +21,7 @@ from tokensrv.clock import utcnow
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, Refusal, decide
 from tokensrv.domain.impersonation import impersonate
+from tokensrv.domain.facts import UserState
 from tokensrv.domain.secret import digest
 from tokensrv.errors import NotFound, StorageUnavailable
 from tokensrv.models import User, WebSession
@@ -31,7 +32,9 @@ from tokensrv.services.records import UserRecord, user_record
 # How long a session lives, at most and unused; how long one may take to sign in.
 LIFETIME: Final = timedelta(days=14)
 IDLE: Final = timedelta(days=1)
-PENDING: Final = timedelta(minutes=10)
+PENDING: Final = timedelta(minutes=15)
+# Whom a complete sign-in lets in: it wakes a deactivated user, as in GitLab.
+MAY_SIGN_IN: Final = frozenset({UserState.ACTIVE, UserState.DEACTIVATED})
 # For so long after a proof of who he is a user may do what makes or changes credentials.
 FRESH: Final = timedelta(minutes=30)
 # So long an admin may act as somebody else.
@@ -124,7 +127,8 @@ def find(store: Store, secret: str, browser: Browser) -> Current | None:
     if found is None:
         return None
     row, user, other = found
-    if not is_alive(row, now) or user.state != "active":
+    allowed = {UserState.ACTIVE} if row.stage == Stage.FULL else MAY_SIGN_IN
+    if not is_alive(row, now) or user.state not in allowed:
         return None
     current = _current(store, row, user, other)
     if now >= row.seen_at + _SEEN_EVERY:
@@ -134,8 +138,9 @@ def find(store: Store, secret: str, browser: Browser) -> Current | None:
 
 def is_alive(row: WebSession, now: datetime) -> bool:
     """Return whether the session is not over yet, whatever its user's state."""
-    idle = IDLE if row.stage == Stage.FULL else PENDING
-    return now < row.expires_at and now < row.seen_at + idle
+    if row.stage != Stage.FULL:
+        return now < row.created_at + PENDING
+    return now < row.expires_at and now < row.seen_at + IDLE
 
 
 def _current(store: Store, row: WebSession, user: User, subject: User | None) -> Current:
@@ -143,12 +148,8 @@ def _current(store: Store, row: WebSession, user: User, subject: User | None) ->
     if record.stage is not Stage.FULL:
         return Current(record, owner, owner, None)
     if subject is not None:
-        decision = impersonate(
-            user.facts(), subject.facts(), row.reason or "", policy=policy(store)
-        )
-        if isinstance(decision, Caller):
-            return Current(record, owner, user_record(subject), decision, row.impersonating_since)
-    # What would be refused now is over, and the admin is himself again.
+        caller = _acting(store, row, user, subject)
+        return Current(record, owner, user_record(subject), caller, row.impersonating_since)
     own = decide(
         None,
         user.facts(),

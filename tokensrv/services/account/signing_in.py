@@ -49,7 +49,7 @@ def sign_in(
         user = confirm(session, store, origin, users=[proven.user_id]).users.get(proven.user_id)
         if user is None or not proof.accept(session, user, proven):
             return Denied(Reason.WRONG)
-        if user.state != UserState.ACTIVE:
+        if user.state not in sessions.MAY_SIGN_IN:
             return Denied(Reason.INACTIVE)
         _remove_dead(session, store, user.id)
         events = [] if previous is None else _end(session, previous)
@@ -92,7 +92,7 @@ def advance(
     """Give a session its next stage and append ``events``, the last of them the sign-in's."""
     stage = Stage.PASSWORD if user.password_expired else Stage.FULL
     row.stage = stage.value
-    last = [_signed_in(user, row.methods)] if stage is Stage.FULL else []
+    last = _completed(user, row.methods) if stage is Stage.FULL else []
     return _renewed(session, store, origin, row, [*events, *last])
 
 
@@ -151,7 +151,7 @@ def _open(
 ) -> NewSession:
     stage, methods = _first_stage(session, user), ("password",)
     new = sessions.add(session, store, user, stage=stage, methods=methods, browser=browser)
-    last = [_signed_in(user, methods)] if stage is Stage.FULL else []
+    last = _completed(user, methods) if stage is Stage.FULL else []
     if events or last:
         append(session, store.clock, origin, [*events, *last])
     return new
@@ -192,12 +192,18 @@ def _remove_dead(session: Session, store: Store, user_id: int) -> None:
     is_over = or_(
         WebSession.expires_at <= now,
         WebSession.seen_at <= now - sessions.IDLE,
-        is_pending & (WebSession.seen_at <= now - sessions.PENDING),
+        is_pending & (WebSession.created_at <= now - sessions.PENDING),
     )
     session.execute(delete(WebSession).where(WebSession.user_id == user_id, is_over))
 
 
-def _signed_in(user: User, methods: Sequence[str]) -> NewEvent:
-    facts = user.facts()
-    data = {"user_id": user.id, "username": user.username, "methods": list(methods)}
-    return NewEvent(action="user.signed_in", actor=facts, subject=facts, data=data)
+def _completed(user: User, methods: Sequence[str]) -> list[NewEvent]:
+    """Return the events of a sign-in that is complete; it wakes a deactivated user."""
+    was_asleep = user.state == UserState.DEACTIVATED
+    user.state = UserState.ACTIVE.value
+    facts, data = user.facts(), {"user_id": user.id, "username": user.username}
+    woken = NewEvent(action="user.activated", actor=facts, subject=facts, data=data)
+    signed_in = NewEvent(
+        action="user.signed_in", actor=facts, subject=facts, data=data | {"methods": list(methods)}
+    )
+    return [woken, signed_in] if was_asleep else [signed_in]

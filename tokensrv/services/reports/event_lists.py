@@ -7,7 +7,7 @@ for in each of them, and put together here. Writing the log is ``services.events
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import chain
@@ -124,6 +124,14 @@ def actions(store: Store) -> tuple[str, ...]:
     """Return every action that occurs, in alphabetical order."""
     with store.read() as session:
         return tuple(sorted(_actions(session)))
+
+
+def usernames(store: Store, events: Iterable[EventRecord]) -> dict[int, str]:
+    """Return what the users whom these events are about are called today, by id."""
+    ids = {event.data.get("user_id") for event in events} - {None}
+    with store.read() as session:
+        rows = session.execute(select(User.id, User.username).where(User.id.in_(ids)))
+        return {row.id: row.username for row in rows}
 
 
 def _following(

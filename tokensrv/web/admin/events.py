@@ -35,16 +35,18 @@ def show() -> ResponseReturnValue:
     """Show the latest events of those that are asked for, or the ones beside a page."""
     form = Form(request.args)
     wanted, before, after = _wanted(form), form.number("before"), form.number("after")
-    found = None
+    found, usernames = None, {}
     if form.is_good:
         found = event_lists.page(store(), wanted, before=before, after=after)
+        usernames = event_lists.usernames(store(), found.items)
     return page(
         "admin/events.html",
         200 if form.is_good else 422,
         form=form,
         found=found,
+        usernames=usernames,
         actions=_proposed(event_lists.actions(store())),
-        filters={name: form.text(name) for name in _NAMES if form.text(name)},
+        filters=_given(form),
         is_specific=any(form.text(name) for name in _SPECIFIC),
     )
 
@@ -54,7 +56,12 @@ def detail(seq: int) -> ResponseReturnValue:
     """Show everything that an event says."""
     event = event_lists.get(store(), seq)
     following = event_lists.page(store(), EventFilter(limit=1), after=seq)
-    return page("admin/event.html", event=event, has_next=bool(following.items))
+    return page(
+        "admin/event.html",
+        event=event,
+        usernames=event_lists.usernames(store(), [event]),
+        has_next=bool(following.items),
+    )
 
 
 @bp.get("/export.<any(csv, jsonl):kind>")
@@ -64,11 +71,16 @@ def export(kind: str) -> ResponseReturnValue:
     wanted = _wanted(form)
     if not form.is_good:
         # The list says what is wrong.
-        return redirect(url_for(".show", **request.args.to_dict(flat=False)), 303)
+        return redirect(url_for(".show", **_given(form)), 303)
     lines, content_type = _EXPORTS[kind]
     response = Response(lines(event_lists.each(store(), wanted)), content_type=content_type)
     response.headers["Content-Disposition"] = f'attachment; filename="events.{kind}"'
     return response
+
+
+def _given(form: Form) -> dict[str, Any]:
+    """Return the filters that are on, as an address says them."""
+    return {name: text for name in _NAMES if (text := form.text(name))}
 
 
 def _proposed(actions: Sequence[str]) -> list[str]:

@@ -47,6 +47,7 @@ _REASONS: Final[dict[str, str]] = {
 def show() -> ResponseReturnValue:
     """Show how many tokens there are, what was asked and refused, and what happened last."""
     tokens, activity = overview.tokens(store()), overview.activity(store())
+    latest = event_lists.page(store(), EventFilter(limit=_LATEST)).items
     return page(
         "admin/overview.html",
         tokens=tokens,
@@ -57,7 +58,8 @@ def show() -> ResponseReturnValue:
         sudos=_sudos(activity),
         expiring=_expiring(overview.expiring(store())),
         refusals=[(_REASONS.get(name, name), count) for name, count in activity.refusals],
-        latest=event_lists.page(store(), EventFilter(limit=_LATEST)).items,
+        latest=latest,
+        usernames=event_lists.usernames(store(), latest),
     )
 
 

@@ -16,14 +16,14 @@ from tokensrv.web.forms import Form
 STATES: Final = (("active", "Active"), ("inactive", "Inactive"), ("all", "All"))
 REVOKED: Final = (("", "Any"), ("true", "Yes"), ("false", "No"))
 SORTS: Final = (
-    (SOONEST, "Expires, soonest first"),
-    ("expires_desc", "Expires, latest first"),
-    ("created_desc", "Created, newest first"),
-    ("created_asc", "Created, oldest first"),
-    ("last_used_desc", "Last used, latest first"),
-    ("last_used_asc", "Last used, longest ago first"),
-    ("name_asc", "Name, A to Z"),
-    ("name_desc", "Name, Z to A"),
+    (SOONEST, "Expiry: soonest"),
+    ("expires_desc", "Expiry: latest"),
+    ("created_desc", "Created: newest"),
+    ("created_asc", "Created: oldest"),
+    ("last_used_desc", "Last used: latest"),
+    ("last_used_asc", "Last used: oldest"),
+    ("name_asc", "Name: A to Z"),
+    ("name_desc", "Name: Z to A"),
 )
 # Those that are rarely wanted; each filters from a day on, or before it.
 DAYS: Final = (

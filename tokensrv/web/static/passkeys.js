@@ -13,8 +13,8 @@ async function ask(form) {
   const body = new URLSearchParams(new FormData(form));
   const answer = await fetch(form.dataset.options, { method: "POST", body });
   if (answer.redirected) {
-    // There is something to prove first, and the page leads to it.
-    location.reload();
+    // There is something to prove first: the form leads there, and back with what is typed in.
+    form.submit();
     return new Promise(() => {});
   }
   if (!answer.ok) throw new Error("Something is not right. Reload the page and try again.");

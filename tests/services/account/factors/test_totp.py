@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import select
 
 from tests.conftest import ManualClock
 from tests.factories import current_of, make_session, make_user, origin_in
 from tests.services.conftest import at_once, events_of
 from tokensrv.db import Store
-from tokensrv.errors import Forbidden, Invalid, NotFound
+from tokensrv.errors import Forbidden, Invalid, KeyUnavailable, NotFound
 from tokensrv.models import Totp
 from tokensrv.services.account import second_factors
 from tokensrv.services.account.factors import totp
@@ -179,6 +181,22 @@ def test_what_is_stored_does_not_tell_the_secret(
         row = session.scalars(select(Totp)).one()
     assert setup.secret not in row.secret_encrypted
     assert setup.secret not in repr(setup)
+
+
+def test_a_master_key_can_be_given_up_once_a_code_was_taken(
+    store: Store, clock: ManualClock, alice: Current
+) -> None:
+    old, new = (Fernet.generate_key().decode() for _ in range(2))
+    store.settings = replace(store.settings, master_key=(old,))
+    setup = confirmed(store, clock, alice)
+    store.settings = replace(store.settings, master_key=(new,))
+    with pytest.raises(KeyUnavailable):
+        take(store, alice, code_of(setup, clock))
+    store.settings = replace(store.settings, master_key=(new, old))
+    assert take(store, alice, code_of(setup, clock))
+    clock.advance(seconds=30)
+    store.settings = replace(store.settings, master_key=(new,))
+    assert take(store, alice, code_of(setup, clock))
 
 
 def test_an_app_is_removed_with_the_codes_of_its_user(

@@ -47,7 +47,7 @@ def begin(store: Store, origin: Origin, current: Current) -> TotpSetup:
     Raises Forbidden (he has an app, or acts as somebody else), KeyUnavailable, Refused.
     """
     secret = pyotp.random_base32()
-    sealed = master_key.seal(store.settings, secret.encode())
+    sealed = _sealed(store, secret)
     with store.write() as session:
         row = hold(session, store, origin, current)
         known = session.get(Totp, row.user_id)
@@ -113,9 +113,14 @@ def take(session: Session, store: Store, user_id: int, code: str) -> bool:
     wanted = Totp.user_id == user_id, Totp.confirmed_at.is_not(None)
     totp = session.scalars(select(Totp).where(*wanted)).first()
     step = None if totp is None else _step(store, totp, code)
-    if step is None:
+    if totp is None or step is None:
         return False
-    taken = update(Totp).where(*wanted, Totp.last_step < step).values(last_step=step)
+    taken = (
+        update(Totp)
+        .where(*wanted, Totp.last_step < step)
+        # Under the first of the master keys: those before it can be given up one day.
+        .values(last_step=step, secret_encrypted=_sealed(store, _secret(store, totp)))
+    )
     result = session.execute(taken.execution_options(synchronize_session=False))
     return bool(result.rowcount)  # type: ignore[attr-defined]  # an update's result has it
 
@@ -129,6 +134,10 @@ def _step(store: Store, totp: Totp, code: str) -> int | None:
         return app.verify_and_get_timecode(_bare(code), for_time=seconds, valid_window=_WINDOW)
     except OTPVerificationError:
         return None
+
+
+def _sealed(store: Store, secret: str) -> str:
+    return master_key.seal(store.settings, secret.encode())
 
 
 def _secret(store: Store, totp: Totp) -> str:

@@ -41,8 +41,9 @@ _OF_A_NEW_ONE: Final = [("auth_methods", method) for method in SECRET_METHODS]
 
 
 def form_of_new(address: MultiDict[str, str]) -> Form:
-    """Return the form of a new client; the address may fill it in."""
-    return Form(address or MultiDict(_OF_A_NEW_ONE))
+    """Return the form of a new client, which has a secret unless the address says otherwise."""
+    given = list(address.items(multi=True))
+    return Form(MultiDict(given if "auth_methods" in address else given + _OF_A_NEW_ONE))
 
 
 def form_of(client: ClientRecord, address: MultiDict[str, str]) -> Form:

@@ -95,8 +95,8 @@ CHANGES: Final[dict[str, Change]] = {
     "deactivate": Change(
         verb="Deactivate",
         question="Deactivate {name}?",
-        consequence="For accounts that rest: tokens stop working and sessions end until it is"
-        " activated again.",
+        consequence="For accounts that rest: tokens stop working and sessions end, until this user"
+        " is activated again.",
         done="{name} is deactivated.",
         run=user_states.deactivate,
         is_bad=True,
@@ -104,7 +104,7 @@ CHANGES: Final[dict[str, Change]] = {
     "block": Change(
         verb="Block",
         question="Block {name}?",
-        consequence="Every token stops working and every session ends at once, until the user is"
+        consequence="Every token stops working and every session ends at once, until this user is"
         " unblocked. Nothing is deleted.",
         done="{name} is blocked.",
         run=user_states.block,
@@ -113,7 +113,7 @@ CHANGES: Final[dict[str, Change]] = {
     "ban": Change(
         verb="Ban",
         question="Ban {name}?",
-        consequence="As blocking, for abuse: only unbanning lets the user back in.",
+        consequence="Like blocking, for abuse: only unbanning lets this user back in.",
         done="{name} is banned.",
         run=user_states.ban,
         is_bad=True,

@@ -39,7 +39,7 @@ def after(changed: FactorsChanged, said: str) -> ResponseReturnValue:
     """Answer a change of second factors: with the codes that it made, or the account page."""
     cookies.keep_session(changed.session)
     if changed.recovery_codes:
-        return page("settings/recovery_codes.html", codes=changed.recovery_codes, said=said)
+        return page("settings/recovery_codes.html", codes=changed.recovery_codes, done=said)
     return back(said)
 
 
