@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.api.conftest import Api
+from tests.factories import make_totp
+from tokensrv.db import Store
 from tokensrv.services.records import UserRecord
 
 FORBIDDEN = {"message": "403 Forbidden"}
@@ -88,6 +90,19 @@ class TestForms:
         assert user.get("/user").json["last_activity_on"] is None
         user.client.application.extensions["tokensrv_usage"].flush()
         assert user.get("/user").json["last_activity_on"] == "2026-03-10"
+
+    def test_a_second_factor_is_shown_as_soon_as_there_is_one(
+        self, store: Store, user: Api, admin: Api, alice: UserRecord
+    ) -> None:
+        def shown() -> list[bool]:
+            forms = [user.get("/user").json, admin.get(f"/users/{alice.id}").json]
+            return [form["two_factor_enabled"] for form in forms]
+
+        assert shown() == [False, False]
+        make_totp(store, alice)
+        assert shown() == [True, True]
+        named = admin.get("/users?two_factor=enabled").json
+        assert [form["id"] for form in named] == [alice.id]
 
     def test_links_begin_with_the_external_url_whatever_the_host_says(
         self, user: Api, with_settings: Callable[..., Api]

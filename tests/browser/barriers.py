@@ -26,10 +26,14 @@ async ([kind, values]) => {
   return violations.map(({id, nodes}) => `${id}: ${nodes.map((node) => node.html).join(" | ")}`);
 }
 """
+# A row's buttons must not hide behind the edge of its table either, unless it is there to scroll.
 _TOO_WIDE = """
 () => {
-  const seen = document.scrollingElement;
-  return seen.scrollWidth > innerWidth ? [`${seen.scrollWidth} pixels wide`] : [];
+  const sticksOut = (part) => part.getBoundingClientRect().right > innerWidth + 1;
+  const told = (part) => part.outerHTML.slice(0, 120);
+  return [document.scrollingElement, ...document.querySelectorAll(".table-frame:not([tabindex])")]
+    .filter((seen) => seen.scrollWidth > seen.clientWidth)
+    .map((seen) => `too wide: ${[...seen.querySelectorAll("*")].filter(sticksOut).map(told)}`);
 }
 """
 
@@ -41,9 +45,9 @@ def barriers(page: Page) -> list[str]:
     for scheme, kind, values in (("light", "tag", _TAGS), ("dark", "rule", _COLOURS)):
         page.emulate_media(color_scheme=scheme)
         found += [f"{scheme} {fault}" for fault in _run(page, kind, values)]
-    page.set_viewport_size(_NARROW)
-    found += [f"narrow {fault}" for fault in page.evaluate(_TOO_WIDE)]
-    page.set_viewport_size(_WIDE)
+    for words, size in (("narrow", _NARROW), ("wide", _WIDE)):
+        page.set_viewport_size(size)
+        found += [f"{words} {fault}" for fault in page.evaluate(_TOO_WIDE)]
     page.emulate_media(color_scheme="light")
     return found
 

@@ -30,7 +30,8 @@ _OPTIONS = (
 )
 _PATIENCE_MS = 10_000
 
-# Opens a page in a browser that nobody has used before; options are those of a context.
+# Opens a page in a browser that nobody has used before. It may go to these other hosts, and the
+# options are those of a context.
 Visit = Callable[..., Page]
 
 
@@ -74,9 +75,9 @@ def visit(chromium: Browser, site: Site, watch: Watch) -> Iterator[Visit]:
     """How somebody comes to the site with a browser of his own."""
     with ExitStack() as open_ones:
 
-        def come(**options: Any) -> Page:
+        def come(*others: str, **options: Any) -> Page:
             context = open_ones.enter_context(_context(chromium, site, **options))
-            watch.over(context)
+            watch.over(context, others)
             return context.new_page()
 
         yield come

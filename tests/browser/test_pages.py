@@ -64,12 +64,26 @@ def test_pages_for_users(visit: Visit, site: Site, app: Flask) -> None:
 
 
 def test_pages_for_admins(visit: Visit, site: Site, app: Flask) -> None:
-    person = site.person()
-    site.token(person, name="a rather long name of a token that somebody thought of at night")
+    starts = ["/admin", *_people_of_all_kinds(visit, site), _disabled_client(site)]
     page = steps.arrive(visit(), site.root)
-    starts = ["/admin", f"/admin/users/{person.id}"]
     found = Inspection(app, page, starts, views(app, admin=True))
     assert (found.faults, found.missed) == ({}, set())
+
+
+def test_a_barrier_would_be_found(visit: Visit) -> None:
+    page = visit()
+    page.goto("/users/sign_in")
+    assert barriers(page) == []
+    page.evaluate("document.querySelector('h1').style.color = 'var(--line)'")
+    page.evaluate("document.querySelector('label').remove()")
+    page.evaluate("document.querySelector('main').style.minWidth = '500px'")
+    found = {fault.partition(":")[0] for fault in barriers(page)}
+    assert found == {
+        "light color-contrast",
+        "dark color-contrast",
+        "light label",
+        "narrow too wide",
+    }
 
 
 def _live_a_little(page: Page, site: Site, person: Person) -> None:
@@ -83,3 +97,25 @@ def _live_a_little(page: Page, site: Site, person: Person) -> None:
     steps.confirm(page, "Make link")
     assert site.api("GET", f"/user?sudo={person.username}").status_code == 200
     site.exchange(person)
+
+
+def _people_of_all_kinds(visit: Visit, site: Site) -> list[str]:
+    """Return the pages of users about whom different things can be done."""
+    people = {verb: site.person() for verb in ("block", "ban", "deactivate")}
+    for verb, person in people.items():
+        assert site.api("POST", f"/users/{person.id}/{verb}").status_code == 201
+    admin = site.person()
+    steps.set_up_app(steps.arrive(visit(), admin))
+    new = {"name": "a rather long name of a token that somebody thought of", "scopes": ["api"]}
+    made = site.api("POST", f"/users/{admin.id}/impersonation_tokens", json=new)
+    promoted = site.api("PUT", f"/users/{admin.id}", json={"admin": True})
+    assert (made.status_code, promoted.status_code) == (201, 200)
+    starts = [f"/admin/users/{person.id}" for person in (*people.values(), admin)]
+    return [*starts, f"/admin/users/{admin.id}/impersonation_tokens"]
+
+
+def _disabled_client(site: Site) -> str:
+    made = site.api("POST", "/tokensrv/clients", json={"name": "the build server"})
+    client_id = made.json()["client_id"]
+    assert site.api("POST", f"/tokensrv/clients/{client_id}/disable").status_code == 200
+    return f"/admin/clients/{client_id}"

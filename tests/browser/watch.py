@@ -34,7 +34,7 @@ class Watch:
         """Take these refusals for what the test is about."""
         self._expected |= set(statuses)
 
-    def over(self, context: BrowserContext, *, others: Iterable[str] = ()) -> None:
+    def over(self, context: BrowserContext, others: Iterable[str] = ()) -> None:
         """Watch all pages of a context, which may go to our site and to no ``others``."""
         hosts = {self._host, *others}
         context.add_init_script(_REPORT_VIOLATIONS)

@@ -20,7 +20,9 @@ from tokensrv.domain.usernames import target
 from tokensrv.errors import StorageUnavailable
 from tokensrv.services import introspection, rotation, tokens, user_states, users
 from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.metrics import Metrics
 from tokensrv.services.records import NewClient, NewToken, UserRecord
+from tokensrv.services.reports.tallies import Tallies, counted
 from tokensrv.services.usage import Usage
 
 TODAY = START.date()
@@ -363,3 +365,42 @@ def test_an_instances_policy_may_let_admins_be_targets(
     assert events_of(store)[-1].data["check"] == "reason"
     for name in ("other", "root"):
         assert ask(secret, _sudo(name, "ticket 12"))["username"] == name
+
+
+def test_where_only_dead_tokens_are_asked_about_the_counts_are_written_too(
+    store: Store, service: NewClient
+) -> None:
+    metrics = Metrics()
+    usage = Usage(store, tallies=Tallies(store, metrics), begins=lambda: began.append(True))
+    began: list[bool] = []
+    facts = lookup.build(store).find(client_id=service.record.client_id, digest=None)
+    introspection.introspect(store, usage, facts, Question(), Origin(), metrics=metrics, **WHERE)
+    assert began == [True]
+    usage.close()
+    (counted_once,) = counted(store, START)
+    assert (counted_once.kind, counted_once.outcome) == ("introspection", "unknown")
+    assert counted_once.count == 1
+
+
+def test_a_sudo_that_a_client_asks_about_is_counted_as_one(
+    store: Store, usage: Usage, root: UserRecord, alice: UserRecord, service: NewClient
+) -> None:
+    metrics = Metrics()
+    secret = make_token(store, root, ("sudo",)).secret
+    for name in ("alice", "alice", "root", "nobody"):
+        question = Question(ask=SudoAsk(target(name)))
+        facts = lookup.build(store).find(
+            client_id=service.record.client_id,
+            digest=token_digest(secret),
+            target=target(name),
+        )
+        origin = Origin(client_id=service.record.client_id)
+        introspection.introspect(store, usage, facts, question, origin, metrics=metrics, **WHERE)
+    assert metrics.tallied() == {
+        "introspection.active": 2,
+        "introspection.target_admin": 1,
+        "introspection.target": 1,
+        "sudo.used": 2,
+        "sudo.target_admin": 1,
+        "sudo.target": 1,
+    }

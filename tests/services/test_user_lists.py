@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import START, ManualClock
-from tests.factories import make_user
+from tests.factories import make_totp, make_user
 from tokensrv.db import Store
+from tokensrv.domain.facts import UserState
 from tokensrv.services import user_states
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.pages import Key, PageRequest
@@ -20,7 +21,8 @@ LATER = START + timedelta(seconds=1)
 @pytest.fixture
 def people(store: Store, root: UserRecord, clock: ManualClock) -> None:
     clock.advance(seconds=1)
-    make_user(store, "alice", name="Zoe_%", profile={"public_email": "zoe@example.com"})
+    alice = make_user(store, "alice", name="Zoe_%", profile={"public_email": "zoe@example.com"})
+    make_totp(store, alice)
     clock.advance(seconds=1)
     blocked = make_user(store, "Bob", name="bob", profile={"external": True})
     user_states.block(store, COMMAND_LINE, blocked.id)
@@ -50,8 +52,9 @@ def people(store: Store, root: UserRecord, clock: ManualClock) -> None:
         pytest.param({"is_external": True}, ["Bob"], id="external"),
         pytest.param({"is_external": False}, ["root", "alice", "carol"], id="not external"),
         pytest.param({"only_admins": True}, ["root"], id="admins"),
-        pytest.param({"has_two_factor": True}, [], id="with a second factor"),
-        pytest.param({"has_two_factor": False, "search": "ali"}, ["alice"], id="without one"),
+        pytest.param({"state": UserState.DEACTIVATED}, ["carol"], id="deactivated"),
+        pytest.param({"has_two_factor": True}, ["alice"], id="with a second factor"),
+        pytest.param({"has_two_factor": False}, ["root", "Bob", "carol"], id="without one"),
         pytest.param(
             {"created_after": START + timedelta(seconds=1), "is_active": True},
             ["alice"],

@@ -66,14 +66,12 @@ def test_opening_the_question_starts_nothing(store: Store, root: Visitor, alice:
     assert contents(store) == before
 
 
-@pytest.mark.parametrize("reason", ["", "  ", "x" * 256])
-def test_without_a_reason_nothing_is_done(
-    store: Store, root: Visitor, alice: Visitor, reason: str
-) -> None:
+def test_without_a_reason_nothing_is_done(store: Store, root: Visitor, alice: Visitor) -> None:
     before = contents(store)
-    answer = root.post(_page(alice.user), reason=reason)
-    assert answer.status_code == 422
-    assert 'id="reason-error"' in answer.text
+    for reason in ("", "  ", "x" * 256):
+        answer = root.post(_page(alice.user), reason=reason)
+        assert answer.status_code == 422
+        assert 'id="reason-error"' in answer.text
     assert contents(store) == before
 
 

@@ -165,6 +165,12 @@ def test_an_address_fills_the_form_in_and_makes_nothing(
     assert contents(store) == before
 
 
+def test_links_to_the_list_as_gitlab_has_them_fill_the_form_in_too(alice: Visitor) -> None:
+    query = "name=a%26b&scopes=api%2Cread_user&description=%C3%A9"
+    answer = alice.get(f"{PAGE}?{query}")
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"{NEW}?{query}")
+
+
 @pytest.fixture
 def strict(settings: Settings, clock: ManualClock, store: Store) -> Iterator[Flask]:
     """An application that wants an expiry of at most 20 days, and has a scope of its own."""

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import START, ManualClock
 from tests.factories import make_exchanged, make_token, make_user
 from tests.services.conftest import contents, events_of
-from tests.web.conftest import Visitor
+from tests.web.conftest import SESSION, Visitor
 from tests.web.test_new_token import LAST_DAY, errors_of, shown_secret
 from tests.web.test_tokens import PAGE, rows
 from tokensrv.db import Store
@@ -168,3 +168,25 @@ def test_a_token_that_an_admin_revoked_meanwhile_is_not_rotated(
     tokens.revoke(store, COMMAND_LINE, token.record.id)
     answer = alice.post(f"{PAGE}/{token.record.id}/rotate", expires_at="2026-05-01")
     assert (answer.status_code, "Token already revoked." in answer.text) == (422, True)
+
+
+def test_after_the_reveal_no_page_log_or_cookie_holds_a_secret(
+    alice: Visitor, root: Visitor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = {"name": "laptop", "scopes": "read_user", "expires_at": "2026-05-01"}
+    secrets = [
+        shown_secret(alice.post(PAGE, **wanted)),
+        shown_secret(alice.post(f"{PAGE}/1/rotate", expires_at="2026-05-01")),
+        shown_secret(alice.post(f"{PAGE}/calendar")).rpartition("/")[2].removesuffix(".ics"),
+    ]
+    paths = ["", "?state=all", "/new", "/1/rotate", "/2/rotate", "/2/revoke", "/calendar"]
+    answers = [alice.get(f"{PAGE}{path}") for path in paths]
+    answers.append(alice.get("/-/user_settings/account"))
+    answers += [root.get(path) for path in ("/admin", "/admin/tokens", "/admin/events")]
+    assert {answer.status_code for answer in answers} == {200}
+    said = "".join(f"{answer.headers}{answer.text}" for answer in answers)
+    kept = f"{alice.http.get_cookie(SESSION)}{alice.http.get_cookie('tokensrv_notice')}"
+    logged = "".join(capsys.readouterr())
+    assert logged.count('"event": "request"') == len(answers) + 3
+    assert [len(secret) for secret in secrets] == [40, 40, 43]
+    assert [secret for secret in secrets if secret in said + kept + logged] == []

@@ -1,7 +1,8 @@
-"""The master key: it seals what must be stored and read again, the private halves of our keys.
+"""The master key: it seals what must be stored and read again.
 
 It owns where the key comes from (the setting, a file) and the making of that file. What is sealed
-is decided elsewhere; tokens are not, for of those only digests are stored.
+is decided elsewhere: private halves of our keys, secrets of authenticator apps; tokens are not, for
+of those only digests are stored.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def unseal(settings: Settings, sealed: str) -> bytes:
     try:
         return _fernet(settings).decrypt(sealed)
     except InvalidToken:
-        message = f"A signing key was sealed under another master key; {_WAY_ON}."
+        message = f"Something was sealed under another master key; {_WAY_ON}."
         raise KeyUnavailable(message) from None
 
 

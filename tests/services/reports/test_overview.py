@@ -30,6 +30,7 @@ def alice(store: Store, root: UserRecord) -> UserRecord:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overview, "MAX_TOKENS", 3)
+    monkeypatch.setattr(overview, "MAX_EXPIRING", 3)
 
 
 def _token(store: Store, user: UserRecord, **wanted: Any) -> int:

@@ -141,6 +141,7 @@ def test_an_event_shows_its_data_and_its_place_in_the_chain(
     for text in (event.hash, event.prev_hash, "request-1", "192.0.2.7", "user_id"):
         assert text in html
     assert _link(html, "Event 4") == f"{EVENTS}/4"
+    assert root.text(_link(html, "Show token"))
     assert "Event 6" not in html
     assert "Event 5" in root.text(f"{EVENTS}/4")
     assert root.get(f"{EVENTS}/6").status_code == 404

@@ -96,6 +96,22 @@ def test_the_page_says_what_was_not_looked_through(
     assert _names(page) == ["exchanged"]
     assert "1+ found" in page
     assert "there are more" in page
+    nothing = root.text(f"{LIST}?scope=read_api")
+    assert "Only 1 tokens were looked through" in nothing
+    assert "None of those that were looked through is like that." in nothing
+
+
+def test_a_page_has_as_many_rows_as_the_address_says(
+    root: Visitor, store: Store, bob: UserRecord
+) -> None:
+    for number in range(21):
+        make_token(store, bob, name=f"token {number}")
+    first = root.text(LIST)
+    assert (len(_names(first)), "Page 1 · 21 in all" in first) == (20, True)
+    assert _names(root.text(f"{LIST}?page=2")) == ["token 0"]
+    assert f'href="{LIST}?per_page=50"' in first
+    assert len(_names(root.text(f"{LIST}?per_page=50"))) == 21
+    assert root.get(f"{LIST}?page=9999").status_code == 404
 
 
 def test_all_of_a_token_is_told_and_what_it_came_from(
@@ -153,7 +169,9 @@ def test_a_token_is_revoked_once_a_reason_is_given(
     assert 'id="reason-error"' in refused.text
     assert contents(store) == before
     assert root.post(path, reason="it leaked").location == f"{LIST}/{few[0].id}"
-    assert "is revoked." in root.text(f"{LIST}/{few[0].id}")
+    assert "The token ci is revoked." in root.text(f"{LIST}/{few[0].id}")
+    root.post(path, reason="again")
+    assert "The token ci had ended before." in root.text(f"{LIST}/{few[0].id}")
     (event,) = events_of(store, "token.revoked")
     assert (event.token_id, event.actor, event.reason) == (few[0].id, "root", "it leaked")
 
@@ -205,7 +223,8 @@ def test_what_ends_while_it_is_looked_at_is_shown_so(
 ) -> None:
     assert "Expiring soon" in root.text(LIST)
     clock.advance(seconds=timedelta(days=9).total_seconds())
-    root.sign_in(root.user)  # type: ignore[arg-type]  # somebody is signed in
+    assert root.user is not None
+    root.sign_in(root.user)
     page = root.text(f"{LIST}/{few[0].id}")
     assert "Expired" in page
     assert f'action="{LIST}/{few[0].id}/revoke"' not in page

@@ -1,8 +1,8 @@
 """The overview: how an instance is doing, in a few numbers that cost little to have.
 
 Each is one query within bounds. Of tokens at most ``MAX_TOKENS`` are looked at, the latest ones,
-and where there are more it is said; what was asked and refused comes from the tallies, a few rows
-for each hour.
+and of those that expire soon the first ``MAX_EXPIRING``; where there are more it is said. What was
+asked and refused comes from the tallies, a few rows for each hour.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from tokensrv.domain.facts import TokenKind
 from tokensrv.models import Token
 from tokensrv.services.reports.tallies import Counted, counted, hour_of
 
-# As many are counted in a tenth of a second.
+# As many are counted in a fraction of a second. The latest lie beside each other in the table, and
+# those that expire on one day do not.
 MAX_TOKENS: Final = 100_000
+MAX_EXPIRING: Final = 20_000
 EXPIRING: Final = timedelta(days=60)
 RECENT: Final = timedelta(days=7)
 STATES: Final = ("active", "expired", "revoked")
@@ -127,7 +129,7 @@ def expiring(store: Store) -> Expiring:
         select(Token.expires_at, Token.revoked_at, Token.kind)
         .where(Token.expires_at >= midnight(days[0]), Token.expires_at <= midnight(days[-1]))
         .order_by(Token.expires_at, Token.id)
-        .limit(MAX_TOKENS)
+        .limit(MAX_EXPIRING)
         .subquery()
     )
     is_counted = ending.c.revoked_at.is_(None) & (ending.c.kind != TokenKind.EXCHANGED.value)
@@ -136,7 +138,7 @@ def expiring(store: Store) -> Expiring:
     counts = func.count(case((is_counted, 1))).label("number")
     with store.read() as session:
         rows = session.execute(select(ends, looked_at, counts).group_by(ends).order_by(ends)).all()
-    is_capped = sum(row.looked_at for row in rows) == MAX_TOKENS
+    is_capped = sum(row.looked_at for row in rows) == MAX_EXPIRING
     # The last day that was reached may go on, and those after it were not reached.
     end = rows[-1].expires_at.date() if is_capped else days[-1] + _DAY
     found = Counter[date]()

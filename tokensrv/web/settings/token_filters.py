@@ -34,7 +34,8 @@ DAYS: Final = (
     ("last_used_after", "Last used from"),
     ("last_used_before", "Last used before"),
 )
-_NAMES: Final = ("search", "state", "revoked", *(name for name, _ in DAYS))
+_STATE: Final = "active"
+_NAMES: Final = ("search", "revoked", *(name for name, _ in DAYS))
 _IS_ACTIVE: Final = {"active": True, "inactive": False}
 _IS_REVOKED: Final = {"true": True, "false": False}
 
@@ -53,7 +54,8 @@ class Asked:
     @property
     def is_default(self) -> bool:
         """Return whether nothing is filtered but that dead tokens are left out."""
-        return not any(name in request.args for name in _NAMES)
+        is_on = any(self.form.text(name) for name in _NAMES)
+        return self.form.text("state") == _STATE and not is_on
 
     @property
     def has_days(self) -> bool:
@@ -80,7 +82,7 @@ class Asked:
 
 def asked() -> Asked:
     """Return what this request asks for."""
-    return Asked(Form(request.args, defaults={"state": "active", "sort": SOONEST}))
+    return Asked(Form(request.args, defaults={"state": _STATE, "sort": SOONEST}))
 
 
 def _moment(form: Form, name: str) -> datetime | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import Final
+from urllib.parse import urlencode
+
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tokensrv.clock import today
@@ -16,10 +19,22 @@ from tokensrv.web.settings import token_filters
 
 bp = Blueprint("tokens", __name__, url_prefix="/-/user_settings/personal_access_tokens")
 
+# Of a link that fills in the form of a new token, as GitLab's documentation writes them.
+_FORM: Final = frozenset({"name", "description", "scopes"})
+
+# The parameters of such a link; none of them is a filter.
+_FILLS_IN: Final = frozenset({"name", "description", "scopes"})
+
 
 @bp.get("")
 def show() -> ResponseReturnValue:
-    """List them as the address says: without any filter those that are active."""
+    """List them as the address says: without any filter those that are active.
+
+    GitLab's links that fill in the form of a new token lead here, and on to that form.
+    """
+    if not _FILLS_IN.isdisjoint(request.args):
+        filled = urlencode(list(request.args.items(multi=True)))
+        return redirect(f"{url_for('web.new_token.show')}?{filled}", 303)
     store, caller = context.store(), context.caller()
     asked, user_id = token_filters.asked(), caller.subject.id
     wanted, at = asked.filter(user_id), page_request(asked.form)

@@ -23,14 +23,21 @@ _USES: Final = {"never": False, "used": True}
 DAYS: Final = tuple(
     f"{what}_{side}" for what in ("created", "last_used", "expires") for side in ("after", "before")
 )
-# All that can be asked for; a list without any of it shows what is active.
-NAMES: Final = ("search", "owner", "kind", "state", "scope", "used", *DAYS)
+# All that can be asked for, and what is asked for where nothing is given.
+_NAMES: Final = ("search", "owner", "kind", "state", "scope", "used", *DAYS)
+_DEFAULTS: Final = {"state": "active"}
 _DAY: Final = timedelta(days=1)
 
 
 def form_of(address: MultiDict[str, str]) -> Form:
     """Return the filters of an address; without a state those that are active are wanted."""
-    return Form(address, defaults={"state": "active"})
+    return Form(address, defaults=_DEFAULTS)
+
+
+def given(asked: Form) -> dict[str, str]:
+    """Return what is asked for beyond that, by the names of the fields."""
+    texts = {name: asked.text(name) for name in _NAMES}
+    return {name: text for name, text in texts.items() if text != _DEFAULTS.get(name, "")}
 
 
 def query_of(address: MultiDict[str, str]) -> str:

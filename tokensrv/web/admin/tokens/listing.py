@@ -11,7 +11,7 @@ from tokensrv.http.context import settings, store
 from tokensrv.services.reports import inventory
 from tokensrv.services.reports.token_statistics import soon
 from tokensrv.web.admin.tokens import filters
-from tokensrv.web.paging import page_request
+from tokensrv.web.paging import SIZES, page_request
 from tokensrv.web.rendering import page
 
 bp = Blueprint("inventory", __name__, url_prefix="/admin/tokens")
@@ -35,7 +35,8 @@ def show() -> ResponseReturnValue:
         query=filters.query_of(request.args),
         soon=soon(today(store().clock)),
         has_days=any(asked.text(name) for name in filters.DAYS),
-        is_filtered=any(name in request.args for name in filters.NAMES),
+        given=filters.given(asked),
+        sizes=SIZES,
         looked_through=inventory.LOOKED_THROUGH,
         exported=inventory.EXPORTED,
     )

@@ -26,11 +26,12 @@ def revoke(token_id: int) -> ResponseReturnValue:
     """Revoke it."""
     form, token = Form(request.form), tokens.get(store(), caller(), token_id)
     try:
-        bulk_revocation.revoke_many(store(), origin(), {token_id}, form.text("reason"))
+        ended = bulk_revocation.revoke_many(store(), origin(), {token_id}, form.text("reason"))
     except REFUSALS as refused:
         form.refuse_by(refused)
         return _ask(token_id, form, 422)
-    cookies.leave_notice(f"The token {token.name} is revoked.")
+    done = "is revoked" if ended.revoked else "had ended before"
+    cookies.leave_notice(f"The token {token.name} {done}.")
     return redirect(url_for("web.inventory_token.show", token_id=token_id), 303)
 
 
