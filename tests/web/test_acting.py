@@ -55,6 +55,9 @@ def test_an_admin_sees_the_pages_of_a_user_and_comes_back(
     assert "You are no longer impersonating alice." in page
     assert "Stop impersonating" not in page
     assert len({before, acting, root.cookie(SESSION)}) == 3
+    seen = alice.text("/-/user_settings/acted_as_me")
+    assert "root" in seen
+    assert REASON in seen
     assert _names(store, "impersonation.started") == [("root", "alice", REASON)]
     assert _names(store, "impersonation.stopped") == [("root", "alice", REASON)]
 

@@ -1,10 +1,11 @@
-"""Endings of sessions beside their owner's own choice of one: signing out, and an admin's order."""
+"""Endings of sessions: by signing out, by their owner from elsewhere, by an admin."""
 
 from __future__ import annotations
 
 from sqlalchemy import select
 
 from tokensrv.db import Store
+from tokensrv.errors import NotFound
 from tokensrv.models import WebSession
 from tokensrv.services.account import impersonation, sessions
 from tokensrv.services.account.sessions import Current
@@ -25,6 +26,19 @@ def sign_out(store: Store, origin: Origin, current: Current) -> None:
         session.delete(row)
         if event is not None:
             append(session, store.clock, origin, [event])
+
+
+def end(store: Store, origin: Origin, current: Current, session_id: int) -> None:
+    """End one of the caller's own sessions; raises NotFound, Forbidden, Refused."""
+    refuse_sudo(origin)
+    with store.write() as session:
+        confirm(session, store, origin)
+        row = session.get(WebSession, session_id, with_for_update=True)
+        if row is None or row.user_id != current.user.id:
+            raise NotFound("Session", session_id)
+        session.delete(row)
+        data = {"user_id": current.user.id, "session_id": session_id}
+        append(session, store.clock, origin, [NewEvent(action="session.ended", data=data)])
 
 
 def end_others(store: Store, origin: Origin, current: Current) -> None:

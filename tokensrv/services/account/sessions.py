@@ -1,4 +1,4 @@
-"""Web sessions: opened, found, renewed and ended.
+"""Web sessions: opened, found, renewed; how they end on somebody's order is ``endings``.
 
 What stands in the browser's cookie is random, and only its digest is stored. Whenever a session's
 power changes it gets a new one, so that whoever knew the one before has nothing. A session ends
@@ -20,13 +20,12 @@ from sqlalchemy.orm import Session, aliased
 from tokensrv.clock import utcnow
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, Refusal, decide
-from tokensrv.domain.impersonation import impersonate
 from tokensrv.domain.facts import UserState
+from tokensrv.domain.impersonation import impersonate
 from tokensrv.domain.secret import digest
 from tokensrv.errors import NotFound, StorageUnavailable
 from tokensrv.models import User, WebSession
-from tokensrv.services.authority import confirm, policy, refuse_sudo
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.authority import policy
 from tokensrv.services.records import UserRecord, user_record
 
 # How long a session lives, at most and unused; how long one may take to sign in.
@@ -257,19 +256,6 @@ def list_of(store: Store, user_id: int) -> tuple[SessionRecord, ...]:
         return tuple(session_record(row) for row in session.scalars(query) if is_alive(row, now))
 
 
-def end(store: Store, origin: Origin, session_id: int) -> None:
-    """End one of the caller's own sessions; raises NotFound, Forbidden, Refused."""
-    refuse_sudo(origin)
-    with store.write() as session:
-        user_id = _caller_id(origin)
-        confirm(session, store, origin)
-        wanted = WebSession.id == session_id, WebSession.user_id == user_id
-        if session.execute(delete(WebSession).where(*wanted)).rowcount == 0:  # type: ignore[attr-defined]  # a deletion's result has it
-            raise NotFound("Session", session_id)
-        data = {"user_id": user_id, "session_id": session_id}
-        append(session, store.clock, origin, [NewEvent(action="session.ended", data=data)])
-
-
 def end_all(session: Session, user_id: int, *, but: int | None = None) -> None:
     """End a user's sessions within a transaction, all ``but`` one.
 
@@ -294,12 +280,6 @@ def session_record(row: WebSession) -> SessionRecord:
         ip=row.ip,
         user_agent=row.user_agent,
     )
-
-
-def _caller_id(origin: Origin) -> int:
-    if origin.caller is None:
-        raise NotFound("Session")
-    return origin.caller.subject.id
 
 
 def _secret() -> str:

@@ -30,7 +30,12 @@ def ask(
         layout="admin/layout.html",
         question=question.format(name=user.username),
         verb=verb,
-        facts=(("User", f"{user.name} (@{user.username})"), ("Email", user.email), *more_facts),
+        facts=(
+            ("Username", user.username),
+            ("Name", user.name),
+            ("Email", user.email),
+            *more_facts,
+        ),
         consequence=consequence,
         back=back or url_for("web.user.show", user_id=user.id),
         **more,

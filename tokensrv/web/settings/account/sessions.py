@@ -40,7 +40,7 @@ def ask_end(session_id: int) -> ResponseReturnValue:
 @bp.post("/<id:session_id>/end")
 def end(session_id: int) -> ResponseReturnValue:
     """End a session."""
-    sessions.end(context.store(), context.origin(), session_id)
+    endings.end(context.store(), context.origin(), current(), session_id)
     return overview.back("The session has ended.")
 
 
