@@ -30,6 +30,11 @@ _OPTIONS = (
 )
 _PATIENCE_MS = 10_000
 
+# What works with scripts and without them.
+SCRIPTS = pytest.mark.parametrize(
+    "with_scripts", [True, False], ids=["with scripts", "without scripts"]
+)
+
 # Opens a page in a browser that nobody has used before. It may go to these other hosts, and the
 # options are those of a context.
 Visit = Callable[..., Page]
@@ -46,11 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Site]:
-    """The site; its log has no error when all is over."""
+    """The site; when all is over its log has no error, and no secret."""
     with opened(tmp_path_factory.mktemp("site"), databases) as found:
         yield found
     log = found.server.log.read_text()
     assert [line for line in log.splitlines() if '"level": "error"' in line] == []
+    assert [secret for secret in found.secrets if secret in log] == []
 
 
 @pytest.fixture(scope="package")

@@ -43,6 +43,12 @@ class Site:
     url: str
     root: Person
     numbers: Iterator[int] = field(default_factory=itertools.count)
+    # Whatever was shown or given once, and must be found nowhere afterwards.
+    secrets: list[str] = field(default_factory=lambda: [FIRST_PASSWORD, PASSWORD])
+
+    def keep(self, *secrets: str) -> None:
+        """Note secrets that a test has seen."""
+        self.secrets.extend(secrets)
 
     @property
     def admin_token(self) -> str:
@@ -78,6 +84,7 @@ class Site:
         path = f"/users/{person.id}/personal_access_tokens"
         answer = self.api("POST", path, json=values)
         assert answer.status_code == 201, answer.text
+        self.keep(answer.json()["token"])
         return answer.json()["id"], answer.json()["token"]
 
     def exchange(self, person: Person) -> str:
@@ -97,7 +104,9 @@ class Site:
             timeout=_PATIENCE_SECONDS,
         )
         assert answer.status_code == 200, answer.text
-        return str(answer.json()["access_token"])
+        secret = str(answer.json()["access_token"])
+        self.keep(secret)
+        return secret
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser import steps
 from tests.browser.barriers import barriers
-from tests.browser.conftest import Visit
+from tests.browser.conftest import SCRIPTS, Visit
 from tests.browser.site import Site
 from tests.browser.watch import Watch
 
@@ -19,19 +19,19 @@ def _filter_by_owner(page: Page, owner: str) -> None:
     page.get_by_role("button", name="Apply filters").click()
 
 
+@SCRIPTS
 def test_tokens_are_found_and_revoked_in_bulk_for_a_reason(
-    visit: Visit, site: Site, watch: Watch
+    visit: Visit, site: Site, with_scripts: bool
 ) -> None:
     person = site.person()
     secrets = [site.token(person, name=f"script {number}")[1] for number in range(3)]
-    page = steps.arrive(visit(), site.root)
+    page = steps.arrive(visit(java_script_enabled=with_scripts), site.root)
     _filter_by_owner(page, person.username)
     assert f"owner={person.username}" in page.url
     expect(page.get_by_role("row", name="script")).to_have_count(3)
     for name in ("script 0", "script 2"):
         page.get_by_role("row", name=name).get_by_role("checkbox").check()
     page.get_by_role("button", name="Revoke selected").click()
-    assert barriers(page) == []
     page.get_by_label("Reason").fill("the laptop was stolen")
     page.get_by_role("main").get_by_role("button", name="Revoke").click()
     states = [site.api("GET", "/user", secret).status_code for secret in secrets]
@@ -42,10 +42,13 @@ def test_tokens_are_found_and_revoked_in_bulk_for_a_reason(
     expect(page.get_by_role("main")).to_contain_text("the laptop was stolen")
 
 
-def test_an_admin_acts_as_somebody_who_can_see_it(visit: Visit, site: Site, watch: Watch) -> None:
+@SCRIPTS
+def test_an_admin_acts_as_somebody_who_can_see_it(
+    visit: Visit, site: Site, watch: Watch, with_scripts: bool
+) -> None:
     person = site.person()
     theirs = steps.arrive(visit(), person)
-    page = steps.arrive(visit(), site.root)
+    page = steps.arrive(visit(java_script_enabled=with_scripts), site.root)
     before = _session(page)
     page.goto(f"/admin/users/{person.id}")
     page.get_by_role("button", name="Impersonate").click()
@@ -59,7 +62,8 @@ def test_an_admin_acts_as_somebody_who_can_see_it(visit: Visit, site: Site, watc
     page.goto(steps.TOKENS)
     expect(banner).to_be_visible()
     expect(page.get_by_role("link", name="Add new token")).to_have_count(0)
-    assert barriers(page) == []
+    if with_scripts:
+        assert barriers(page) == []
     watch.expect(403, 404)
     for closed in (f"{steps.TOKENS}/new", steps.ACCOUNT, "/admin", f"/admin/users/{person.id}"):
         page.goto(closed)
@@ -82,6 +86,7 @@ def test_a_reset_link_works_once_and_its_code_goes_nowhere(
     steps.confirm(page, "Make reset link")
     link = page.get_by_label("Reset link").input_value()
     code = link.partition("#")[2]
+    site.keep(code)
     for attempt, status in ((1, "Sign in"), (2, "Set a new password")):
         theirs = visit()
         theirs.goto(link)
@@ -90,7 +95,6 @@ def test_a_reset_link_works_once_and_its_code_goes_nowhere(
         steps.choose_password(theirs, person)
         expect(theirs.get_by_role("heading", level=1)).to_have_text(status)
         assert attempt == 1 or theirs.get_by_role("alert").count() == 1
-    assert code not in site.server.log.read_text()
     steps.arrive(visit(), person)
 
 

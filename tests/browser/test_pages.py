@@ -1,4 +1,7 @@
-"""Every page there is, opened by whom it is for: nothing is in anybody's way, all is reachable."""
+"""Every page there is, opened by whom it is for.
+
+Nothing is in anybody's way, each can be reached from the others, and none holds a secret.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +20,29 @@ from tokensrv.services.account.sessions import Stage
 
 
 class Inspection:
-    """A crawl on which every page is inspected, and none of the wanted ones may be missed."""
+    """A crawl on which every page is inspected; what is wrong, and which were not found."""
 
-    def __init__(self, app: Flask, page: Page, starts: Iterable[str], wanted: set[str]) -> None:
+    def __init__(
+        self, site: Site, app: Flask, page: Page, starts: Iterable[str], wanted: set[str]
+    ) -> None:
         self.faults: defaultdict[str, list[str]] = defaultdict(list)
-        self._page = page
+        self._page, self._site = page, site
         seen = crawl(app, page, starts, wanted, self._look)
         self.missed = wanted - seen
 
     def _look(self, answer: Response) -> None:
         found = barriers(self._page)
+        held = f"{self._page.url} {self._page.content()} {self._page.context.cookies()}"
+        found += [f"a secret: {secret}" for secret in self._site.secrets if secret in held]
         if answer.status != 200:
             found.append(f"{answer.status}")
         if found:
             self.faults[self._page.url] += found
 
 
-def test_pages_for_everybody(visit: Visit, app: Flask) -> None:
+def test_pages_for_everybody(visit: Visit, site: Site, app: Flask) -> None:
     starts = ["/users/sign_in", "/users/password/reset", "/docs"]
-    found = Inspection(app, visit(), starts, views(app, stage=None))
+    found = Inspection(site, app, visit(), starts, views(app, stage=None))
     assert (found.faults, found.missed) == ({}, set())
 
 
@@ -43,13 +50,13 @@ def test_the_steps_of_a_sign_in(visit: Visit, site: Site, app: Flask) -> None:
     person = site.person()
     page = visit()
     steps.sign_in(page, person)
-    found = Inspection(app, page, [page.url], views(app, stage=Stage.PASSWORD))
+    found = Inspection(site, app, page, [page.url], views(app, stage=Stage.PASSWORD))
     assert (found.faults, found.missed) == ({}, set())
     steps.choose_password(page, person)
     steps.set_up_app(page)
     steps.sign_out(page)
     steps.sign_in(page, person)
-    found = Inspection(app, page, [page.url], views(app, stage=Stage.SECOND_FACTOR))
+    found = Inspection(site, app, page, [page.url], views(app, stage=Stage.SECOND_FACTOR))
     assert (found.faults, found.missed) == ({}, set())
 
 
@@ -59,14 +66,14 @@ def test_pages_for_users(visit: Visit, site: Site, app: Flask) -> None:
     page = steps.arrive(visit(), person)
     _live_a_little(page, site, person)
     wanted = views(app, stage=Stage.FULL, admin=False)
-    found = Inspection(app, page, ["/", "/users/confirm"], wanted)
+    found = Inspection(site, app, page, ["/", "/users/confirm"], wanted)
     assert (found.faults, found.missed) == ({}, set())
 
 
 def test_pages_for_admins(visit: Visit, site: Site, app: Flask) -> None:
-    starts = ["/admin", *_people_of_all_kinds(visit, site), _disabled_client(site)]
     page = steps.arrive(visit(), site.root)
-    found = Inspection(app, page, starts, views(app, admin=True))
+    starts = ["/admin", *_people_of_all_kinds(visit, site), *_clients(page, site)]
+    found = Inspection(site, app, page, starts, views(app, admin=True))
     assert (found.faults, found.missed) == ({}, set())
 
 
@@ -88,13 +95,15 @@ def test_a_barrier_would_be_found(visit: Visit) -> None:
 
 def _live_a_little(page: Page, site: Site, person: Person) -> None:
     """Leave something behind on every page of one's own."""
-    steps.set_up_app(page)
+    app, codes = steps.set_up_app(page)
     steps.plug_in_device(page)
     steps.add_passkey(page, "my laptop")
     site.token(person, name="a rather long name of a token that somebody thought of at night")
     page.goto(steps.TOKENS)
     page.get_by_role("button", name="Make link").click()
     steps.confirm(page, "Make link")
+    link = page.get_by_label("Address of the calendar").input_value()
+    site.keep(app.secret, *codes, link.rpartition("/")[2].partition(".")[0])
     assert site.api("GET", f"/user?sudo={person.username}").status_code == 200
     site.exchange(person)
 
@@ -108,14 +117,20 @@ def _people_of_all_kinds(visit: Visit, site: Site) -> list[str]:
     steps.set_up_app(steps.arrive(visit(), admin))
     new = {"name": "a rather long name of a token that somebody thought of", "scopes": ["api"]}
     made = site.api("POST", f"/users/{admin.id}/impersonation_tokens", json=new)
-    promoted = site.api("PUT", f"/users/{admin.id}", json={"admin": True})
-    assert (made.status_code, promoted.status_code) == (201, 200)
-    starts = [f"/admin/users/{person.id}" for person in (*people.values(), admin)]
-    return [*starts, f"/admin/users/{admin.id}/impersonation_tokens"]
+    site.keep(made.json()["token"])
+    assert site.api("PUT", f"/users/{admin.id}", json={"admin": True}).status_code == 200
+    ids = [person.id for person in (site.person(), *people.values(), admin)]
+    return [*(f"/admin/users/{id}" for id in ids), f"/admin/users/{admin.id}/impersonation_tokens"]
 
 
-def _disabled_client(site: Site) -> str:
-    made = site.api("POST", "/tokensrv/clients", json={"name": "the build server"})
-    client_id = made.json()["client_id"]
+def _clients(page: Page, site: Site) -> list[str]:
+    """Return the pages of a client that was made on the pages, and of one that is disabled."""
+    page.goto("/admin/clients/new")
+    page.get_by_label("Name").fill("the build server")
+    page.get_by_role("button", name="Create client").click()
+    site.keep(page.get_by_label("Client secret").input_value())
+    disabled = site.api("POST", "/tokensrv/clients", json={"name": "an old one"}).json()
+    client_id = disabled["client_id"]
     assert site.api("POST", f"/tokensrv/clients/{client_id}/disable").status_code == 200
-    return f"/admin/clients/{client_id}"
+    good = page.get_by_role("link", name="Go to the client").get_attribute("href")
+    return [good or "", f"/admin/clients/{client_id}"]

@@ -5,23 +5,19 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import steps
 from tests.browser.barriers import barriers
-from tests.browser.conftest import Visit
+from tests.browser.conftest import SCRIPTS, Visit
 from tests.browser.site import Site
 from tests.browser.steps import TOKENS
-
-SCRIPTS = pytest.mark.parametrize(
-    "with_scripts", [True, False], ids=["with scripts", "without scripts"]
-)
+from tests.browser.watch import Watch
 
 
 @SCRIPTS
 def test_a_token_is_made_seen_once_used_and_revoked(
-    visit: Visit, site: Site, with_scripts: bool
+    visit: Visit, site: Site, watch: Watch, with_scripts: bool
 ) -> None:
     person = site.person()
     page = visit(java_script_enabled=with_scripts)
@@ -42,9 +38,9 @@ def test_a_token_is_made_seen_once_used_and_revoked(
     page.get_by_role("button", name="Create personal access token").click()
     # It is seen once, and works.
     secret = steps.shown_secret(page)
+    site.keep(secret)
     assert re.fullmatch(r"tsp_[0-9A-Za-z]{36}", secret)
     assert secret not in page.url
-    assert barriers(page) == []
     answer = site.api("GET", "/personal_access_tokens/self", secret).json()
     assert (answer["name"], answer["scopes"], answer["expires_at"]) == (
         "backup of the printer",
@@ -52,6 +48,7 @@ def test_a_token_is_made_seen_once_used_and_revoked(
         day,
     )
     # Reloaded, gone back to, found again: the secret is nowhere, and there is one token.
+    watch.expect(409)
     page.reload()
     assert secret not in _all_text(page)
     page.goto(TOKENS)
@@ -69,6 +66,7 @@ def test_a_token_is_made_seen_once_used_and_revoked(
 def test_the_back_button_shows_no_secret(visit: Visit, site: Site) -> None:
     page = steps.arrive(visit(), site.person())
     secret = steps.create_token(page, "printer", "read_user")
+    assert barriers(page) == []
     page.get_by_role("link", name="I have copied it").click()
     expect(page.get_by_role("row", name="printer")).to_be_visible()
     page.go_back()
@@ -113,8 +111,9 @@ def test_filters_and_sort_stand_in_the_address(
 
 @SCRIPTS
 def test_a_button_that_is_pressed_twice_makes_one_token(
-    visit: Visit, site: Site, with_scripts: bool
+    visit: Visit, site: Site, watch: Watch, with_scripts: bool
 ) -> None:
+    watch.expect(409)
     person = site.person()
     page = steps.arrive(visit(java_script_enabled=with_scripts), person)
     page.goto(f"{TOKENS}/new")

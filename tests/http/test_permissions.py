@@ -19,7 +19,7 @@ READS_OF_USERS = {
 }  # fmt: skip
 READS = READS_OF_USERS | {
     "tokens.list_tokens", "tokens.get_token", "clients.list_clients", "clients.get_client",
-    "explanation.explain", "metrics.show",
+    "explanation.explain", "events.list_events", "metrics.show",
 }  # fmt: skip
 SELF = {name for name in PERMISSIONS if name.startswith("self_token.")}
 EVERY_SCOPE = SELF - {"self_token.rotate"}

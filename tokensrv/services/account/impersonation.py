@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from tokensrv.clock import utcnow
 from tokensrv.db import Store
 from tokensrv.domain import texts
-from tokensrv.domain.caller import REASON_LENGTH, Caller, Check, Refusal, Refused
+from tokensrv.domain.caller import REASON_LENGTH, Caller, Check, Refusal
 from tokensrv.domain.facts import UserFacts
 from tokensrv.domain.impersonation import impersonate
 from tokensrv.errors import Forbidden, Invalid, NotFound
@@ -88,17 +88,15 @@ def _check_reason(reason: str) -> None:
 
 
 def _target(store: Store, locked: Locked, admin_id: int, user_id: int, reason: str) -> User:
-    """Return whom the admin may act as; raises NotFound, Forbidden, Refused."""
+    """Return whom the admin may act as; raises NotFound, Forbidden."""
     target = locked.user(user_id)
     if user_id == admin_id:
         raise Forbidden("You cannot impersonate yourself")
     admin = locked.user(admin_id)
     decision = impersonate(admin.facts(), target.facts(), reason, policy=policy(store))
-    if not isinstance(decision, Refusal):
-        return target
-    if decision.check in _WORDS:
-        raise Forbidden(_WORDS[decision.check].format(state=target.state))
-    raise Refused(decision)
+    if isinstance(decision, Refusal):
+        raise Forbidden(_WORDS.get(decision.check, "").format(state=target.state))
+    return target
 
 
 def _event(action: str, session: Session, row: WebSession) -> NewEvent:

@@ -11,6 +11,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
+from tokensrv.domain import networks
 from tokensrv.domain.explanation import Explanation
 from tokensrv.domain.introspection import Question
 from tokensrv.domain.texts import is_storable
@@ -89,5 +90,5 @@ def _question(form: Form) -> Question:
     return Question(
         ask=sudo.read(None, named, None, reasons),
         scopes=form.lines("scope"),
-        remote_ip=form.text("remote_ip") or None,
+        remote_ip=networks.spelling(form.text("remote_ip")),
     )
