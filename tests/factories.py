@@ -16,7 +16,7 @@ from tokensrv.domain.secret import Kind, digest, mint, token_digest
 from tokensrv.domain.usernames import target
 from tokensrv.models import Token, User
 from tokensrv.services import clients, minting, users
-from tokensrv.services.account import sessions
+from tokensrv.services.account import recognition, sessions
 from tokensrv.services.account.factors import totp
 from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.authority import policy
@@ -140,7 +140,7 @@ def make_session(
 
 def current_of(store: Store, new: NewSession) -> Current:
     """Return the session of a request that brings this cookie."""
-    found = sessions.find(store, new.secret, BROWSER)
+    found = recognition.find(store, new.secret, BROWSER)
     assert found is not None
     return found
 

@@ -114,12 +114,16 @@ def opened(folder: Path, databases: Databases) -> Iterator[Site]:
     """Give a running site.
 
     It is called localhost, for passkeys need a name. Throttling is off: all tests come from one
-    address.
+    address. What was used and asked is soon on the pages.
     """
     port = free_port()
     url = f"http://localhost:{port}"
     instance = initialise(folder / "instance", databases)
-    more = {env_name("external_url"): url, env_name("throttle"): "off"}
+    more = {
+        env_name("external_url"): url,
+        env_name("throttle"): "off",
+        env_name("last_used_flush_seconds"): "1",
+    }
     instance = replace(instance, environment={**instance.environment, **more})
     command = [str(SCRIPTS / "tokensrv"), "serve", "--workers", "2", "--port", str(port)]
     with running(instance, command, port, folder / "serve.log") as server:

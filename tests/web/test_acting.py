@@ -16,7 +16,7 @@ from tests.web.test_guarded import House
 from tokensrv.db import Store
 from tokensrv.models import Token
 from tokensrv.services import user_states
-from tokensrv.services.account.sessions import ACTING
+from tokensrv.services.account.recognition import ACTING
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import UserRecord
 

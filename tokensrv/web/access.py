@@ -18,6 +18,8 @@ class Page:
 
     # How far the sign-in must have come; None: anybody may open it.
     stage: Stage | None = Stage.FULL
+    # True: it is the same for whoever asks, so that it is shown without storage, too.
+    is_file: bool = False
     # For admins; others are told that there is no such page.
     admin: bool = False
     # Its user must have proven lately who he is: it makes or changes credentials.
@@ -52,7 +54,7 @@ _OF_A_CLIENT: Final = (
 
 PAGES: Final[dict[str, Page]] = {
     "web.home.show": _OWN,
-    "web.assets.show": _PUBLIC,
+    "web.assets.show": replace(_PUBLIC, is_file=True),
     "web.docs.show": _PUBLIC,
     # Signing in.
     "web.sign_in.show": _PUBLIC,
@@ -67,7 +69,7 @@ PAGES: Final[dict[str, Page]] = {
     "web.new_password.change": Page(stage=Stage.PASSWORD),
     "web.confirm.show": Page(acting=False),
     "web.confirm.confirm": Page(acting=False),
-    "web.confirm.verify": Page(acting=False),
+    "web.confirm.verify": Page(acting=False, form="web.confirm.show"),
     "web.reset.show": _PUBLIC,
     "web.reset.change": _PUBLIC,
     "web.leaving.sign_out": _PUBLIC,

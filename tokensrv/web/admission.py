@@ -15,14 +15,16 @@ from werkzeug.exceptions import NotFound
 
 from tokensrv.clock import utcnow
 from tokensrv.http import context
-from tokensrv.http.answers import forbidden
-from tokensrv.services.account import sessions
+from tokensrv.http.answers import bad_request, forbidden
+from tokensrv.services.account import recognition
 from tokensrv.services.account.sessions import Browser, Current, Stage
 from tokensrv.web import cookies, csrf
 from tokensrv.web.access import PAGES, Page
 
 # No form is longer than this.
 _FORM_BYTES: Final = 64 * 1024
+# What comes back in an address is no longer than servers take, written as a parameter of another.
+_QUERY_LENGTH: Final = 4_000
 _STOP_ACTING: Final = "web.acting.stop"
 # Where somebody goes whose sign-in has come so far.
 _NEXT_STEP: Final = {
@@ -37,11 +39,17 @@ def admit() -> ResponseReturnValue | None:
     page = PAGES.get(request.endpoint or "")
     if page is None:
         raise forbidden()
-    g.current = current = _find()
+    if not request.query_string.isascii():
+        # Browsers never send it, some servers let it through, and nobody could read it.
+        raise bad_request("The address holds letters that no address can have.")
+    if page.is_file:
+        return None
     is_form = request.method == "POST"
     if is_form:
-        # Read here, so that every form has the same limit.
+        # Read here, so that every form has the same limit, and before the session is looked for:
+        # whoever sends his form slowly gains no time by it.
         context.body(_FORM_BYTES)
+    g.current = current = _find()
     if page.stage is not None and (away := _elsewhere(page, current)) is not None:
         return away
     if is_form:
@@ -71,13 +79,15 @@ def browser() -> Browser:
 
 def _find() -> Current | None:
     secret = cookies.session_secret()
-    return None if secret is None else sessions.find(context.store(), secret, browser())
+    return None if secret is None else recognition.find(context.store(), secret, browser())
 
 
 def _elsewhere(page: Page, current: Current | None) -> ResponseReturnValue | None:
     """Return the way to the step that comes first, None when that is this page."""
     # On the way through the steps nobody forgets where he wanted to go.
-    wanted = _way_back(page) if page.stage is Stage.FULL else request.args.get("next")
+    wanted = request.args.get("next")
+    if wanted is None and page.stage is Stage.FULL:
+        wanted = _way_back(page)
     if current is None:
         return redirect(url_for("web.sign_in.show", next=wanted), 303)
     stage = current.session.stage
@@ -99,10 +109,11 @@ def _let_in(page: Page, current: Current) -> ResponseReturnValue | None:
 
 def _way_back(page: Page) -> str:
     """Return the address at which somebody finds again what he was at, his form filled in."""
+    path, query = request.path, ""
     if request.method in {"GET", "HEAD"}:
-        return request.full_path.rstrip("?")
-    if page.form is None:
-        return request.path
-    path = url_for(page.form, **(request.view_args or {}))
-    kept = [(name, value) for name in page.keeps for value in request.form.getlist(name) if value]
-    return f"{path}?{urlencode(kept)}" if kept else path
+        query = request.query_string.decode()
+    elif page.form is not None:
+        path = url_for(page.form, **(request.view_args or {}))
+        fields = ((name, value) for name in page.keeps for value in request.form.getlist(name))
+        query = urlencode([(name, value) for name, value in fields if value])
+    return f"{path}?{query}" if 0 < len(query) <= _QUERY_LENGTH else path

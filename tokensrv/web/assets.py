@@ -27,10 +27,9 @@ _KEPT: Final = "public, max-age=31536000, immutable"
 @bp.get("/<version>/<name>")
 def show(version: str, name: str) -> Response:
     """Show a file of this version; any other version is gone."""
-    content = _content(name)
-    if content is None or version != _version(name):
+    if name not in _contents() or version != _version(name):
         raise NotFound
-    response = Response(content, content_type=_TYPES["." + name.rpartition(".")[2]])
+    response = Response(_contents()[name], content_type=_TYPES[_suffix(name)])
     response.headers["Cache-Control"] = _KEPT
     return response
 
@@ -41,12 +40,16 @@ def address(name: str) -> str:
 
 
 @cache
-def _content(name: str) -> bytes | None:
-    known = {file.name for file in _FOLDER.iterdir()}
-    is_ours = name in known and "." + name.rpartition(".")[2] in _TYPES
-    return (_FOLDER / name).read_bytes() if is_ours else None
+def _contents() -> dict[str, bytes]:
+    # All at once: what strangers ask for is kept nowhere.
+    files = [file for file in _FOLDER.iterdir() if _suffix(file.name) in _TYPES]
+    return {file.name: file.read_bytes() for file in files}
 
 
 @cache
 def _version(name: str) -> str:
-    return hashlib.sha256(_content(name) or b"").hexdigest()[:12]
+    return hashlib.sha256(_contents()[name]).hexdigest()[:12]
+
+
+def _suffix(name: str) -> str:
+    return f".{name.rpartition('.')[2]}"

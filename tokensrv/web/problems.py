@@ -16,6 +16,7 @@ from tokensrv.web import headers
 _MACHINES: Final = ("/api/", "/oauth/", "/.well-known/", "/gate/", "/jwt/", "/metrics", "/openapi")
 _TITLES: Final = {
     400: "This request makes no sense",
+    401: "You are not signed in any more",
     403: "You may not do this",
     404: "There is no such page",
     405: "This page cannot be used like that",
@@ -28,8 +29,10 @@ _TITLES: Final = {
 _TEXTS: Final = {
     403: "You do not have the right to do this.",
     404: "It may have been removed, or it is not yours.",
-    503: "The database does not answer. Nothing was changed; try again in a moment.",
+    503: "Something that this page needs does not answer. Try again in a moment.",
 }
+_OUR_FAULT: Final = "It is our fault, and it was recorded."
+_OTHERS_FAULT: Final = "Nothing was done. Go back, and try it in another way."
 
 
 def draw(answer: ApiError) -> Response | None:
@@ -37,11 +40,12 @@ def draw(answer: ApiError) -> Response | None:
     if not _is_of_a_person():
         return None
     status = answer.status
+    other = _OUR_FAULT if status >= 500 else _OTHERS_FAULT
     text = render_template(
         "problem.html",
         status=status,
         title=_TITLES.get(status, "Something went wrong"),
-        text=_reason(answer) or _TEXTS.get(status, "It is our fault, and it was recorded."),
+        text=_reason(answer) or _TEXTS.get(status, other),
     )
     response = Response(text, status)
     for name, value in answer.headers.items():

@@ -9,7 +9,7 @@ from tests.services.conftest import contents, events_of
 from tokensrv.db import Store
 from tokensrv.errors import Forbidden, NotFound
 from tokensrv.services import user_states
-from tokensrv.services.account import endings, sessions
+from tokensrv.services.account import endings, recognition, sessions
 from tokensrv.services.account.sessions import Stage
 from tokensrv.services.events import COMMAND_LINE, Origin
 from tokensrv.services.records import UserRecord
@@ -23,7 +23,7 @@ def test_an_admin_ends_every_session_of_a_user(store: Store, root: UserRecord) -
     alice, origin = make_user(store), _as_admin(store, root)
     his = [make_session(store, alice), make_session(store, alice, stage=Stage.SECOND_FACTOR)]
     assert endings.end_every(store, origin, alice.id)
-    assert [sessions.find(store, one.secret, BROWSER) for one in his] == [None, None]
+    assert [recognition.find(store, one.secret, BROWSER) for one in his] == [None, None]
     assert [session.user_id for session in sessions.list_of(store, root.id)] == [root.id]
     [event] = events_of(store, "session.ended")
     assert (event.actor, event.data) == ("root", {"user_id": alice.id, "username": "alice"})
@@ -59,7 +59,7 @@ def test_whoever_is_switched_off_has_no_session_when_he_comes_back(
     session = make_session(store, alice)
     verb(store, COMMAND_LINE, alice.id)
     assert contents(store)["web_session"] == []
-    assert sessions.find(store, session.secret, BROWSER) is None
+    assert recognition.find(store, session.secret, BROWSER) is None
 
 
 def test_signing_out_ends_this_session_alone(store: Store) -> None:
@@ -67,5 +67,5 @@ def test_signing_out_ends_this_session_alone(store: Store) -> None:
     one, other = make_session(store, alice), make_session(store, alice)
     current = current_of(store, one)
     endings.sign_out(store, origin_in(current), current)
-    assert sessions.find(store, one.secret, BROWSER) is None
-    assert sessions.find(store, other.secret, BROWSER) is not None
+    assert recognition.find(store, one.secret, BROWSER) is None
+    assert recognition.find(store, other.secret, BROWSER) is not None

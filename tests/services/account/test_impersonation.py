@@ -23,8 +23,9 @@ from tokensrv.db import Store
 from tokensrv.domain.caller import Refused
 from tokensrv.errors import Forbidden, Invalid, NotFound, TokensrvError
 from tokensrv.services import minting, tokens, user_states, users
-from tokensrv.services.account import endings, impersonation, sessions
-from tokensrv.services.account.sessions import ACTING, Current, NewSession
+from tokensrv.services.account import endings, impersonation, recognition
+from tokensrv.services.account.recognition import ACTING
+from tokensrv.services.account.sessions import Current, NewSession
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.minting import TokenWish
 from tokensrv.services.records import UserRecord
@@ -63,7 +64,7 @@ def test_an_admin_becomes_a_user_under_a_new_cookie(
 ) -> None:
     before = make_session(store, root)
     acting = _start(store, current_of(store, before), alice.id)
-    assert sessions.find(store, before.secret, BROWSER) is None
+    assert recognition.find(store, before.secret, BROWSER) is None
     current = current_of(store, acting)
     assert (current.user.id, current.subject.id) == (root.id, alice.id)
     assert current.caller is not None
@@ -174,7 +175,7 @@ def test_it_is_stopped_under_another_cookie(
     store: Store, root: UserRecord, acting: NewSession
 ) -> None:
     stopped = _stop(store, current_of(store, acting))
-    assert sessions.find(store, acting.secret, BROWSER) is None
+    assert recognition.find(store, acting.secret, BROWSER) is None
     current = current_of(store, stopped)
     assert not current.is_impersonating
     assert current.caller is not None
@@ -233,14 +234,14 @@ def test_it_ends_with(
 ) -> None:
     make_admin(store, "other")
     users.delete(store, COMMAND_LINE, (root if whose == "admin" else alice).id)
-    assert sessions.find(store, acting.secret, BROWSER) is None
+    assert recognition.find(store, acting.secret, BROWSER) is None
 
 
 def test_a_blocked_admin_acts_as_nobody(store: Store, root: UserRecord, acting: NewSession) -> None:
     make_admin(store, "other")
     user_states.block(store, COMMAND_LINE, root.id)
     user_states.unblock(store, COMMAND_LINE, root.id)
-    assert sessions.find(store, acting.secret, BROWSER) is None
+    assert recognition.find(store, acting.secret, BROWSER) is None
 
 
 def test_nothing_is_minted_and_what_is_revoked_is_recorded(

@@ -12,8 +12,8 @@ from tokensrv.services import user_states, users
 from tokensrv.services.account import (
     impersonation,
     own_password,
+    recognition,
     resets,
-    sessions,
     signing_in,
     throttle,
 )
@@ -50,8 +50,8 @@ def test_a_changed_password_ends_every_other_session_and_a_link(
     new = set_own(store, current_of(store, first))
     assert isinstance(new, NewSession)
     assert [row[0] for row in contents(store)["web_session"]] == [new.record.id]
-    assert sessions.find(store, first.secret, BROWSER) is None
-    assert sessions.find(store, second.secret, BROWSER) is None
+    assert recognition.find(store, first.secret, BROWSER) is None
+    assert recognition.find(store, second.secret, BROWSER) is None
     assert contents(store)["password_reset"] == []
     [event] = events_of(store, "user.password_set")
     assert (event.actor_id, event.subject_id) == (alice.id, alice.id)
@@ -91,8 +91,8 @@ def test_a_password_that_an_admin_chose_is_replaced_and_then_the_sign_in_is_comp
     old = make_session(store, alice, stage=Stage.PASSWORD)
     new = own_password.change_expired_password(store, ORIGIN, current_of(store, old), NEW)
     assert current_of(store, new).caller is not None
-    assert sessions.find(store, old.secret, BROWSER) is None
-    assert sessions.find(store, other.secret, BROWSER) is None
+    assert recognition.find(store, old.secret, BROWSER) is None
+    assert recognition.find(store, other.secret, BROWSER) is None
     assert [event.action for event in events_of(store)][-2:] == [
         "user.password_set",
         "user.signed_in",

@@ -15,7 +15,7 @@ from tokensrv.db import Store
 from tokensrv.errors import Forbidden, NotFound
 from tokensrv.models import Totp, User, WebSession
 from tokensrv.services import passwords, user_states, users
-from tokensrv.services.account import impersonation, sessions, signing_in
+from tokensrv.services.account import impersonation, recognition, sessions, signing_in
 from tokensrv.services.account.proof import Denied, Reason
 from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.account.throttle import PASSWORD as PASSWORD_LIMIT
@@ -204,7 +204,7 @@ def test_a_hash_of_old_parameters_is_renewed(
 def test_the_session_that_the_browser_had_is_over(store: Store, alice: UserRecord) -> None:
     bob = make_session(store, make_user(store, "bob"))
     new = signed_in(store, previous=current_of(store, bob))
-    assert sessions.find(store, bob.secret, BROWSER) is None
+    assert recognition.find(store, bob.secret, BROWSER) is None
     assert new.secret != bob.secret
 
 
@@ -242,7 +242,7 @@ def test_a_second_factor_is_asked_for_before_anything_is_open(
     assert (current.session.stage, current.caller) == (Stage.SECOND_FACTOR, None)
     assert events_of(store, "user.signed_in") == []
     new = prove_second_factor(store, current)
-    assert sessions.find(store, pending.secret, BROWSER) is None
+    assert recognition.find(store, pending.secret, BROWSER) is None
     assert current_of(store, new).session.methods == ("password", "totp")
     [event] = events_of(store, "user.signed_in")
     assert event.data["methods"] == ["password", "totp"]
@@ -274,7 +274,7 @@ def test_a_password_makes_a_session_fresh_again_under_another_cookie(
     new = confirm_again(store, current)
     assert isinstance(new, NewSession)
     assert current_of(store, new).is_fresh(sessions.utcnow(clock))
-    assert sessions.find(store, old.secret, BROWSER) is None
+    assert recognition.find(store, old.secret, BROWSER) is None
 
 
 def test_a_session_draws_from_the_budget_of_the_sign_in(throttled: Store) -> None:

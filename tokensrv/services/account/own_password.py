@@ -25,7 +25,7 @@ def set_own_password(
 ) -> NewSession | Denied:
     """Change the caller's password, which he must know; his other sessions end.
 
-    Raises InvalidRecord (``password``), Forbidden, NotFound, Refused, StorageUnavailable.
+    It makes no session fresh, since whoever has a second factor is not asked for that here. Raises InvalidRecord (``password``), Forbidden, NotFound, Refused, StorageUnavailable.
     """
     refuse_minting(origin)
     passwords.check(new)
@@ -39,7 +39,6 @@ def set_own_password(
         if not proof.accept(session, user, proven):
             return Denied(Reason.WRONG)
         replace_password(session, store, user, new, stored, but=row.id)
-        row.authenticated_at = utcnow(store.clock)
         renewed = sessions.renew(session, store, row)
         append(session, store.clock, origin, [password_set(user)])
         return renewed

@@ -74,6 +74,13 @@ def of_user(store: Store, user_id: int, password: str, ip: str | None) -> Proof 
     return _of(store, found, throttle.account_of(user_id), password, ip)
 
 
+def logged(denied: Denied, user_id: int | None, *, what: str = "password") -> Denied:
+    """Return the no of a credential, now that the log tells of it."""
+    # Never what was typed: people type passwords where a name belongs.
+    _log.warning("%s.denied", what, extra={"reason": denied.reason.value, "user_id": user_id})
+    return denied
+
+
 def accept(session: Session, user: User | None, proof: Proof) -> bool:
     """Return whether the proof still holds of its user, locked, and make good what it had cost."""
     if user is None or user.password_hash != proof.stored:
@@ -104,13 +111,7 @@ def _of(
     budgets = throttle.for_password(account, ip)
     user_id, stored = (None, None) if found is None else found
     if (spent := throttle.take(store, budgets)) is not None:
-        return _denied(Denied.by(spent), user_id)
+        return logged(Denied.by(spent), user_id)
     if not passwords.verify(stored, password) or stored is None or user_id is None:
-        return _denied(Denied(Reason.WRONG), user_id)
+        return logged(Denied(Reason.WRONG), user_id)
     return Proof(user_id, stored, passwords.renewed(stored, password), budgets)
-
-
-def _denied(denied: Denied, user_id: int | None) -> Denied:
-    # Never what was typed: people type passwords where a name belongs.
-    _log.warning("password.denied", extra={"reason": denied.reason.value, "user_id": user_id})
-    return denied

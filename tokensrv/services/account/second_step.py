@@ -14,7 +14,7 @@ from tokensrv.errors import NotFound
 from tokensrv.models import User, WebSession
 from tokensrv.services.account import second_factors, sessions, signing_in, throttle
 from tokensrv.services.account.factors import codes, passkeys, recovery_codes
-from tokensrv.services.account.proof import Denied, Reason
+from tokensrv.services.account.proof import Denied, Reason, logged
 from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.authority import confirm, refuse_sudo
 from tokensrv.services.events import Origin
@@ -34,7 +34,7 @@ def verify_code(
     refuse_sudo(origin)
     budgets = throttle.for_code(store, current.user.id, browser.ip)
     if (spent := throttle.take(store, budgets)) is not None:
-        return Denied.by(spent)
+        return _denied(Denied.by(spent), current)
 
     def take(session: Session, row: WebSession) -> str | None:
         method = codes.take(session, store, row.user_id, code)
@@ -66,9 +66,13 @@ def _verify(store: Store, origin: Origin, current: Current, take: Take) -> NewSe
         user, row = _held(session, store, origin, current)
         method = take(session, row)
         if method is None:
-            return Denied(Reason.WRONG)
+            return _denied(Denied(Reason.WRONG), current)
         events = [recovery_codes.used(user)] if method == codes.RECOVERY else []
         return signing_in.complete(session, store, origin, row, user, method=method, events=events)
+
+
+def _denied(denied: Denied, current: Current) -> Denied:
+    return logged(denied, current.user.id, what="second_factor")
 
 
 def _held(

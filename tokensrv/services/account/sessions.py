@@ -1,4 +1,4 @@
-"""Web sessions: opened, found, renewed; how they end on somebody's order is ``endings``.
+"""Web sessions: opened, renewed, listed. They are found by ``recognition``, ended by ``endings``.
 
 What stands in the browser's cookie is random, and only its digest is stored. Whenever a session's
 power changes it gets a new one, so that whoever knew the one before has nothing. A session ends
@@ -8,25 +8,22 @@ with its user: each request reads both.
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, delete, select, update
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
 
 from tokensrv.clock import utcnow
 from tokensrv.db import Store
-from tokensrv.domain.caller import Caller, Refusal, decide
+from tokensrv.domain.caller import Caller
 from tokensrv.domain.facts import UserState
-from tokensrv.domain.impersonation import impersonate
 from tokensrv.domain.secret import digest
-from tokensrv.errors import NotFound, StorageUnavailable
+from tokensrv.errors import NotFound
 from tokensrv.models import User, WebSession
-from tokensrv.services.authority import policy
-from tokensrv.services.records import UserRecord, user_record
+from tokensrv.services.records import UserRecord
 
 # How long a session lives, at most and unused; how long one may take to sign in.
 LIFETIME: Final = timedelta(days=14)
@@ -36,11 +33,7 @@ PENDING: Final = timedelta(minutes=15)
 MAY_SIGN_IN: Final = frozenset({UserState.ACTIVE, UserState.DEACTIVATED})
 # For so long after a proof of who he is a user may do what makes or changes credentials.
 FRESH: Final = timedelta(minutes=30)
-# So long an admin may act as somebody else.
-ACTING: Final = timedelta(hours=1)
-# A use is written when the last one that was is older than this.
-_SEEN_EVERY: Final = timedelta(minutes=1)
-_USER_AGENT_LENGTH: Final = 255
+USER_AGENT_LENGTH: Final = 255
 _SWEPT_AT_ONCE: Final = 100
 
 
@@ -108,76 +101,11 @@ class Browser:
     user_agent: str
 
 
-def find(store: Store, secret: str, browser: Browser) -> Current | None:
-    """Return the session whose cookie this is, None when it is over; notes that it was seen.
-
-    Raises StorageUnavailable.
-    """
-    now = utcnow(store.clock)
-    subject = aliased(User)
-    query = (
-        select(WebSession, User, subject)
-        .join(User, User.id == WebSession.user_id)
-        .outerjoin(subject, subject.id == WebSession.subject_id)
-        .where(WebSession.digest == digest(secret))
-    )
-    with store.read() as session:
-        found = session.execute(query).first()
-    if found is None:
-        return None
-    row, user, other = found
-    allowed = {UserState.ACTIVE} if row.stage == Stage.FULL else MAY_SIGN_IN
-    if not is_alive(row, now) or user.state not in allowed:
-        return None
-    current = _current(store, row, user, other)
-    if now >= row.seen_at + _SEEN_EVERY:
-        _note(store, row.id, now, browser)
-    return current
-
-
 def is_alive(row: WebSession, now: datetime) -> bool:
     """Return whether the session is not over yet, whatever its user's state."""
     if row.stage != Stage.FULL:
         return now < row.created_at + PENDING
     return now < row.expires_at and now < row.seen_at + IDLE
-
-
-def _current(store: Store, row: WebSession, user: User, subject: User | None) -> Current:
-    record, owner = session_record(row), user_record(user)
-    if record.stage is not Stage.FULL:
-        return Current(record, owner, owner, None)
-    if subject is not None:
-        caller = _acting(store, row, user, subject)
-        return Current(record, owner, user_record(subject), caller, row.impersonating_since)
-    own = decide(
-        None,
-        user.facts(),
-        None,
-        None,
-        now_ms=store.clock.now_ms(),
-        policy=policy(store),
-        is_session=True,
-    )
-    return Current(record, owner, owner, None if isinstance(own, Refusal) else own)
-
-
-def _acting(store: Store, row: WebSession, admin: User, subject: User) -> Caller | None:
-    """Return the caller that acts as somebody else; None: it is over, and can only be stopped.
-
-    The admin does not become himself by the way: what he sends next was meant for the other.
-    """
-    since = row.impersonating_since
-    if since is None or utcnow(store.clock) >= since + ACTING:
-        return None
-    decision = impersonate(admin.facts(), subject.facts(), row.reason or "", policy=policy(store))
-    return None if isinstance(decision, Refusal) else decision
-
-
-def _note(store: Store, session_id: int, now: datetime, browser: Browser) -> None:
-    """Write when and where a session was seen; a page need not wait for a database that is busy."""
-    seen = {"seen_at": now, "ip": browser.ip, "user_agent": browser.user_agent[:_USER_AGENT_LENGTH]}
-    with suppress(StorageUnavailable), store.write() as session:
-        session.execute(update(WebSession).where(WebSession.id == session_id).values(**seen))
 
 
 def add(
@@ -201,7 +129,7 @@ def add(
         authenticated_at=now,
         expires_at=now + LIFETIME,
         ip=browser.ip,
-        user_agent=browser.user_agent[:_USER_AGENT_LENGTH],
+        user_agent=browser.user_agent[:USER_AGENT_LENGTH],
     )
     session.add(row)
     session.flush()

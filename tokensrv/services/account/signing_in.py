@@ -47,12 +47,14 @@ def sign_in(
         return proven
     with store.write() as session:
         user = confirm(session, store, origin, users=[proven.user_id]).users.get(proven.user_id)
+        # Sessions are locked before counts of attempts, as everywhere.
+        ended = None if previous is None else _lock(session, previous)
         if user is None or not proof.accept(session, user, proven):
-            return Denied(Reason.WRONG)
+            return proof.logged(Denied(Reason.WRONG), proven.user_id)
         if user.state not in sessions.MAY_SIGN_IN:
-            return Denied(Reason.INACTIVE)
+            return proof.logged(Denied(Reason.INACTIVE), user.id)
+        events = [] if ended is None else _end(session, ended)
         _remove_dead(session, store, user.id)
-        events = [] if previous is None else _end(session, previous)
         return _open(session, store, origin, user, browser, events)
 
 
@@ -172,14 +174,15 @@ def _renewed(
     return new
 
 
-def _end(session: Session, previous: Current) -> list[NewEvent]:
+def _lock(session: Session, previous: Current) -> WebSession | None:
+    return session.get(WebSession, previous.session.id, with_for_update=True)
+
+
+def _end(session: Session, row: WebSession) -> list[NewEvent]:
     """End the session that a browser had, and whom it acts as with it; returns the event of that.
 
     Whoever knew its cookie has nothing of the one that begins.
     """
-    row = session.get(WebSession, previous.session.id, with_for_update=True)
-    if row is None:
-        return []
     events = [] if row.subject_id is None else [impersonation.stopped(session, row)]
     session.delete(row)
     return events

@@ -96,7 +96,7 @@ CHANGES: Final[dict[str, Change]] = {
         verb="Deactivate",
         question="Deactivate {name}?",
         consequence="For accounts that rest: tokens stop working and sessions end, until this user"
-        " is activated again.",
+        " signs in again or is activated.",
         done="{name} is deactivated.",
         run=user_states.deactivate,
         is_bad=True,
