@@ -25,7 +25,8 @@ def set_own_password(
 ) -> NewSession | Denied:
     """Change the caller's password, which he must know; his other sessions end.
 
-    It makes no session fresh, since whoever has a second factor is not asked for that here. Raises InvalidRecord (``password``), Forbidden, NotFound, Refused, StorageUnavailable.
+    The one that is left is no fresher for it, since no second factor is asked for here. Raises
+    InvalidRecord (``password``), Forbidden, NotFound, Refused, StorageUnavailable.
     """
     refuse_minting(origin)
     passwords.check(new)
