@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+import requests
 from flask import Flask
 from playwright.sync_api import Page, Response
 
@@ -104,6 +105,7 @@ def _live_a_little(page: Page, site: Site, person: Person) -> None:
     steps.confirm(page, "Make link")
     link = page.get_by_label("Address of the calendar").input_value()
     site.keep(app.secret, *codes, link.rpartition("/")[2].partition(".")[0])
+    assert requests.get(link, timeout=10).text.startswith("BEGIN:VCALENDAR")
     assert site.api("GET", f"/user?sudo={person.username}").status_code == 200
     site.exchange(person)
 

@@ -12,38 +12,16 @@ from typing import Any, Final
 
 import flask_smorest
 from flask import Flask, Response
-from werkzeug.routing import BaseConverter
 
 import tokensrv
-from tokensrv.api.schemas.fields import BEYOND_IDS, read_whole
 from tokensrv.api.schemas.problems import Problem
 from tokensrv.db import Store
+from tokensrv.http.paths import IdConverter, TokenIdConverter
 
 _SECURITY: Final = {
     "private_token": {"type": "apiKey", "in": "header", "name": "PRIVATE-TOKEN"},
     "bearer": {"type": "http", "scheme": "bearer"},
 }
-
-
-class IdConverter(BaseConverter):
-    """An id in a path: ASCII digits alone, and any number of them."""
-
-    regex = "[0-9]+"
-
-    def to_python(self, value: str) -> int:
-        """Return the id; one that no record can have becomes one that none has."""
-        number = read_whole(value)
-        return BEYOND_IDS if number is None else number
-
-
-class TokenIdConverter(BaseConverter):
-    """The id of a token in a path: whatever is no number gets there, and is told so (400).
-
-    All but ``self``, which has routes of its own.
-    """
-
-    part_isolating = True
-    regex = "(?!self$)[^/]+"
 
 
 class _Api(flask_smorest.Api):
@@ -87,7 +65,6 @@ class _Api(flask_smorest.Api):
 def build(app: Flask) -> Any:
     """Return the flask-smorest API of an application, without any route but the description."""
     store: Store = app.extensions["tokensrv"]
-    app.url_map.converters |= {"id": IdConverter, "token_id": TokenIdConverter}
     app.config.update(
         API_TITLE="tokensrv",
         API_VERSION=tokensrv.__version__,

@@ -9,7 +9,6 @@ from typing import Any
 
 from tokensrv.api.blueprint import Blueprint
 from tokensrv.api.pagination import check_offset, headers, keyset_headers, read_cursor
-from tokensrv.api.schemas.fields import read_whole
 from tokensrv.api.schemas.tokens import (
     ChangeToken,
     ListTokens,
@@ -28,6 +27,7 @@ from tokensrv.http.answers import (
     unauthorized,
 )
 from tokensrv.http.context import caller, origin, store
+from tokensrv.http.parse.ids import read_whole
 from tokensrv.services import rotation, token_lists, tokens, users
 from tokensrv.services.records import NewToken, TokenRecord
 from tokensrv.services.token_values import TokenChanges

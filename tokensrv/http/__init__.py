@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from tokensrv.http import around, context, errors, guard, health, logs, metrics
+from tokensrv.http import around, context, errors, guard, health, logs, metrics, paths
 
 
 def init_app(app: Flask) -> None:
@@ -16,6 +16,7 @@ def init_app(app: Flask) -> None:
     The order is that of a request: it gets its id, needs a schema that fits, and is let in.
     """
     logs.configure()
+    paths.init_app(app)
     context.init_app(app)
     around.init_app(app)
     metrics.init_app(app)

@@ -13,9 +13,8 @@ from typing import Any, Final
 from marshmallow import fields, missing, validate
 
 from tokensrv.clock import isoformat
+from tokensrv.http.parse.ids import BEYOND_IDS, read_whole
 
-# The largest id that is looked for: no record ever has it, every database can compare it.
-BEYOND_IDS: Final = 10**18
 NO_VALID_VALUE: Final = "does not have a valid value"
 
 _WORDS: Final[dict[str, Any]] = {
@@ -26,21 +25,6 @@ _WORDS: Final[dict[str, Any]] = {
 _TRUE: Final = frozenset({True, "true", "True", "TRUE", "t", "T", "1", "on", "ON"})
 _FALSE: Final = frozenset({False, "false", "False", "FALSE", "f", "F", "0", "off", "OFF"})
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_DIGITS = re.compile(r"[0-9]+", re.ASCII)
-
-
-def read_whole(value: object) -> int | None:
-    """Return a number that is not negative, None for what is none.
-
-    Numbers beyond ``BEYOND_IDS`` become that one.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    text = str(value)
-    if not _DIGITS.fullmatch(text):
-        return None
-    significant = text.lstrip("0") or "0"
-    return int(significant) if len(significant) <= 18 else BEYOND_IDS
 
 
 # What is searched for is part of a name, and no name is longer.
