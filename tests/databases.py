@@ -21,7 +21,7 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, delete
 
 from tokensrv.clock import Clock, SystemClock
 from tokensrv.config import Settings
@@ -175,7 +175,7 @@ def _empty(url: str) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        connection.execute("; ".join(f'DELETE FROM "{table.name}"' for table in tables))
+        connection.execute("; ".join(str(delete(table)) for table in tables))
         connection.execute("SELECT setval(oid, 1, false) FROM pg_class WHERE relkind = 'S'")
         connection.execute("INSERT INTO event_head (id, seq, hash) VALUES (1, 0, %s)", [FIRST_HASH])
         connection.execute(f"INSERT INTO cache_server (id, identity) SELECT 1, {IDENTITY.element}")
