@@ -33,7 +33,7 @@ export TEST_PROFILE := $(PROFILE)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help serve install test check lint format types floors suite system-packages bench coverage clean
+.PHONY: help serve install test check lint format types floors suite system-packages bench screenshots coverage clean
 
 help: ## List these commands.
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ suite-%: $(TEST_READY) $(NODE_READY) system-packages ## One of the two: suite-sq
 bench: $(TEST_READY) ## Measure tokensrv beside others, some 20 minutes. QUICK=1 takes two; SIZES=10_000,10_000_000; ARGS="--folder /srv/bench".
 	@.ci/system-packages $(BENCH_PACKAGES)
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(SIZES),--sizes $(SIZES)) $(ARGS)
+
+screenshots: $(TEST_READY) $(NODE_READY) system-packages ## Take the pictures in docs/images anew.
+	TEST_SCREENSHOTS=docs/images $(BIN)/pytest tests/browser/test_screenshots.py
 
 coverage: ## What both runs together covered; fails below the limit in setup.cfg.
 	$(BIN)/coverage combine --keep .coverage.sqlite .coverage.postgres

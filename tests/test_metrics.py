@@ -63,17 +63,20 @@ def test_what_callers_choose_is_no_label(client: FlaskClient, admin: dict[str, s
 def test_introspections_and_sudos_are_counted_by_outcome(
     client: FlaskClient, store: Store, admin: dict[str, str]
 ) -> None:
-    asking, alice = make_client(store, allow=("batch",)), make_user(store)
+    asking, alice = make_client(store, allow=("batch", "sudo")), make_user(store)
     secret = make_token(store, alice).secret
     headers = {"Authorization": basic(asking.record.client_id, asking.secret)}
     client.post("/oauth/introspect", data={"token": secret}, headers=headers)
     client.post("/oauth/introspect", data={"token": "nonsense"}, headers=headers)
     client.post("/oauth/introspect/batch", json={"tokens": [secret, "x"]}, headers=headers)
+    client.post("/oauth/introspect", data={"token": secret, "sudo": "root"}, headers=headers)
     client.get("/api/v4/user", headers={"PRIVATE-TOKEN": secret, "Sudo": "root"})
     found = scraped(client, admin)
     assert found['tokensrv_introspections_total{outcome="active"}'] == 2
+    assert found['tokensrv_introspections_total{outcome="admin"}'] == 1
     assert found['tokensrv_introspections_total{outcome="unknown"}'] == 2
-    assert found['tokensrv_sudos_total{outcome="admin"}'] == 1
+    # Asked by the client, and by the user himself.
+    assert found['tokensrv_sudos_total{outcome="admin"}'] == 2
 
 
 def test_what_is_not_written_yet_is_told(client: FlaskClient, admin: dict[str, str]) -> None:

@@ -99,6 +99,36 @@ def test_down_and_up_again_makes_the_same(migrated: Engine) -> None:
     assert _tables(migrated) == before
 
 
+def test_a_log_from_before_the_web_stays_as_it_is_and_tells_whom_it_is_about(
+    empty_settings: Settings,
+) -> None:
+    log = text("SELECT seq, action, data, prev_hash, hash FROM event ORDER BY seq")
+    told = [
+        ("user.created", {"user_id": 7, "name": "\u202e<b>"}, 7),
+        ("token.changed", {"user_id": 2**62, "changed": {"user_id": 3}}, 2**62),
+        ("client.created", {"name": "user_id"}, None),
+        ("sudo.used", {"path": "/api/v4/tokensrv/clients/a\0b"}, None),
+    ]
+    with opened(empty_settings) as store, store.engine.begin() as connection:
+        migrate(connection, revision="0003_lists")
+        for seq, (action, data, _) in enumerate(told, start=1):
+            connection.execute(
+                text(
+                    "INSERT INTO event (seq, at, action, data, prev_hash, hash)"
+                    " VALUES (:seq, 0, :action, :data, 'a', 'b')"
+                ),
+                {"seq": seq, "action": action, "data": json.dumps(data)},
+            )
+        before = connection.execute(log).all()
+        for _ in range(2):
+            migrate(connection)
+            found = connection.scalars(text("SELECT about_id FROM event ORDER BY seq")).all()
+            assert found == [about for _, _, about in told]
+            assert connection.execute(log).all() == before
+            migrate(connection, "downgrade", "0003_lists")
+            assert connection.execute(log).all() == before
+
+
 def test_the_event_log_begins_with_an_empty_head(migrated: Engine) -> None:
     with migrated.connect() as connection:
         rows = connection.execute(text("SELECT id, seq, hash FROM event_head")).all()

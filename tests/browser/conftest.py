@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.browser.site import Site, opened
-from tests.browser.watch import Watch
+from tests.browser.harness.site import Site, opened
+from tests.browser.harness.watch import Watch
 from tests.databases import Databases
 
 CHROMIUM = "/usr/bin/chromium"

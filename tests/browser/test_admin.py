@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.browser import steps
-from tests.browser.barriers import barriers
 from tests.browser.conftest import SCRIPTS, Visit
-from tests.browser.site import Site
-from tests.browser.watch import Watch
+from tests.browser.harness import steps
+from tests.browser.harness.barriers import barriers
+from tests.browser.harness.site import Site
+from tests.browser.harness.watch import Watch
 
 INVENTORY = "/admin/tokens"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.site import Site
-from tests.browser.watch import Watch
+from tests.browser.harness.site import Site
+from tests.browser.harness.watch import Watch
 
 
 def _open(page: Page, title: str) -> Page:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.browser import steps
-from tests.browser.barriers import barriers
 from tests.browser.conftest import Visit
-from tests.browser.site import Site
+from tests.browser.harness import steps
+from tests.browser.harness.barriers import barriers
+from tests.browser.harness.site import Site
 
 _OUTLINE = "getComputedStyle(document.activeElement).outlineStyle"
 _FOCUSED = "document.activeElement.outerHTML.slice(0, 200)"

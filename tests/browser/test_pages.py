@@ -12,11 +12,11 @@ import requests
 from flask import Flask
 from playwright.sync_api import Page, Response
 
-from tests.browser import steps
-from tests.browser.barriers import barriers
 from tests.browser.conftest import Visit
-from tests.browser.crawl import crawl, views
-from tests.browser.site import Person, Site
+from tests.browser.harness import steps
+from tests.browser.harness.barriers import barriers
+from tests.browser.harness.crawl import crawl, views
+from tests.browser.harness.site import Person, Site
 from tokensrv.services.account.sessions import Stage
 
 

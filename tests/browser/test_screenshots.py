@@ -10,20 +10,21 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.browser import steps
 from tests.browser.conftest import Visit
-from tests.browser.site import Person, Site
+from tests.browser.harness import steps
+from tests.browser.harness.site import Person, Site
 from tests.live.servers import REPOSITORY, wait_for
 
 KEPT = REPOSITORY / "docs" / "images"
 PNG = b"\x89PNG\r\n"
-PHONE = {"width": 390, "height": 844}
-DESK = {"width": 1280, "height": 860}
+PHONE: Final = ViewportSize(width=390, height=844)
+DESK: Final = ViewportSize(width=1280, height=860)
 # Name, scopes, days to go, what it is for.
 TOKENS = (
     ("backup of the printer", ("read_user",), 9, "every night at three"),

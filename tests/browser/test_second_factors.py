@@ -6,11 +6,11 @@ import time
 
 from playwright.sync_api import Page, expect
 
-from tests.browser import steps
-from tests.browser.barriers import barriers
 from tests.browser.conftest import SCRIPTS, Visit
-from tests.browser.site import Site
-from tests.browser.watch import Watch
+from tests.browser.harness import steps
+from tests.browser.harness.barriers import barriers
+from tests.browser.harness.site import Site
+from tests.browser.harness.watch import Watch
 
 # A code opens one door; the next one counts already.
 _NEXT_CODE_SECONDS = 30

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import BrowserContext, Cookie, Page, expect
 
-from tests.browser import steps
 from tests.browser.conftest import Visit
-from tests.browser.site import Person, Site
-from tests.browser.watch import Watch
+from tests.browser.harness import steps
+from tests.browser.harness.site import Person, Site
+from tests.browser.harness.watch import Watch
 
 SESSION = "tokensrv_session"
 

@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page, expect
 
-from tests.browser import steps
-from tests.browser.barriers import barriers
 from tests.browser.conftest import SCRIPTS, Visit
-from tests.browser.site import Site
-from tests.browser.steps import TOKENS
-from tests.browser.watch import Watch
+from tests.browser.harness import steps
+from tests.browser.harness.barriers import barriers
+from tests.browser.harness.site import Site
+from tests.browser.harness.steps import TOKENS
+from tests.browser.harness.watch import Watch
 
 
 @SCRIPTS
-def test_a_token_is_made_seen_once_used_and_revoked(
+def test_a_token_is_made_seen_once_used_rotated_and_revoked(
     visit: Visit, site: Site, watch: Watch, with_scripts: bool
 ) -> None:
     person = site.person()
@@ -55,7 +55,13 @@ def test_a_token_is_made_seen_once_used_and_revoked(
     expect(page.get_by_role("row", name="backup of the printer")).to_contain_text("read_user")
     page.go_back()
     assert secret not in _all_text(page)
-    # Revoked, it is over at once.
+    # Rotated, it has another secret; revoked, it is over at once.
+    page.goto(TOKENS)
+    steps.act_in_row(page, "backup of the printer", "Rotate")
+    old, secret = secret, steps.shown_secret(page)
+    site.keep(secret)
+    assert site.api("GET", "/personal_access_tokens/self", secret).status_code == 200
+    assert site.api("GET", "/personal_access_tokens/self", old).status_code == 401
     page.goto(TOKENS)
     steps.act_in_row(page, "backup of the printer", "Revoke")
     expect(page.get_by_role("status").first).to_be_visible()
@@ -140,7 +146,7 @@ def test_hostile_names_are_shown_as_they_are_and_do_nothing(visit: Visit, site: 
     page, admins = steps.arrive(visit(), person), steps.arrive(visit(), site.root)
     alarms: list[str] = []
     for one in (page, admins):
-        one.on("dialog", lambda dialog: alarms.append(dialog.message) or dialog.dismiss())
+        one.on("dialog", lambda dialog: alarms.append(dialog.message))
     page.goto(TOKENS)
     shown = page.get_by_role("table").locator("bdi").all_text_contents()
     assert set(HOSTILE) <= set(shown)

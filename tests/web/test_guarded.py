@@ -9,16 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from tests.conftest import ManualClock
 from tests.factories import make_client, make_token, make_user
 from tests.services.conftest import contents
 from tests.web.conftest import Visitor
-from tokensrv.clock import utcnow
 from tokensrv.db import Store
-from tokensrv.models import WebSession
 from tokensrv.services.account.sessions import FRESH, Stage
 from tokensrv.services.records import UserRecord
 from tokensrv.web.access import PAGES, Page
@@ -93,14 +90,6 @@ def _knock(visitor: Visitor, door: Door) -> TestResponse:
 
 def _leads_to(answer: TestResponse, path: str) -> bool:
     return answer.status_code == 303 and urlsplit(answer.headers["Location"]).path == path
-
-
-def _act_as(store: Store, admin: Visitor, user: UserRecord) -> None:
-    """Let the admin's session act as a user, as if it had been asked for and granted."""
-    with store.write() as session:
-        row = session.scalars(select(WebSession).filter_by(user_id=admin.user.id)).one()
-        row.subject_id, row.reason = user.id, "to see what is wrong"
-        row.impersonating_since = utcnow(store.clock)
 
 
 def test_every_page_stands_in_the_table_and_every_entry_is_a_page(app: Flask) -> None:
@@ -202,7 +191,7 @@ def test_credentials_are_made_by_those_alone_who_have_just_proven_who_they_are(
 def test_what_is_a_users_alone_is_closed_to_an_admin_who_acts_as_him(
     store: Store, house: House, root: Visitor, method: str
 ) -> None:
-    _act_as(store, root, house.bob)
+    root.act_as(house.bob)
     before = contents(store)
     doors = house.doors(method, acting=False)
     assert [door for door in doors if _knock(root, door).status_code != 403] == []

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from tokensrv.clock import utcnow
+from tokensrv.clock import to_ms, utcnow
 from tokensrv.db import Store
 from tokensrv.domain import texts
 from tokensrv.domain.secret import Kind, digest, mint, mint_client_id
-from tokensrv.errors import Invalid, NotFound
+from tokensrv.errors import Invalid, NotFound, Stale
 from tokensrv.models import Client
 from tokensrv.services import submissions
 from tokensrv.services.authority import confirm, refuse_minting, require_admin
@@ -45,10 +45,8 @@ def create(
     """
     refuse_minting(origin)
     with store.write() as session:
-        locked = confirm(session, store, origin)
-        require_admin(locked)
-        if locked.caller is not None:
-            submissions.claim(session, store, locked.caller.subject.id, submission)
+        require_admin(confirm(session, store, origin))
+        _claim(session, store, origin, submission)
         new = add(session, store, values)
         event = NewEvent(
             action="client.created", client_id=new.record.client_id, data=shown(new.record)
@@ -80,15 +78,26 @@ def add(session: Session, store: Store, values: ClientValues) -> NewClient:
     return NewClient(client_record(client), secret)
 
 
-def change(store: Store, origin: Origin, client_id: str, values: ClientValues) -> ClientRecord:
-    """Change a client. Raises Forbidden, Invalid, NotFound, Refused.
+def change(
+    store: Store,
+    origin: Origin,
+    client_id: str,
+    values: ClientValues,
+    *,
+    seen_ms: int | None = None,
+) -> ClientRecord:
+    """Change a client. Raises Forbidden, Invalid, NotFound, Refused, Stale.
 
     New keys and new ways to authenticate are credentials, so that whoever may not make one may
-    not change a client either. Secrets that no method uses any more are gone.
+    not change a client either. Secrets that no method uses any more are gone. ``seen_ms`` is
+    the ``updated_at`` of what the change is based on, in milliseconds since the epoch: Stale, if
+    it is not the client's any more.
     """
     refuse_minting(origin)
     with settled(store) as session:
         client = _lock(session, store, origin, client_id)
+        if seen_ms is not None and to_ms(client.updated_at) != seen_ms:
+            raise Stale
         before = shown(client_record(client))
         set_values(store, client, values)
         if not uses_secret(client):
@@ -141,14 +150,18 @@ def enable(store: Store, origin: Origin, client_id: str) -> bool:
     return _switch(store, origin, client_id, is_disabled=False)
 
 
-def rotate_secret(store: Store, origin: Origin, client_id: str) -> NewClient:
+def rotate_secret(
+    store: Store, origin: Origin, client_id: str, *, submission: str | None = None
+) -> NewClient:
     """Give a client a new secret; the one before it stays valid until the next rotation.
 
-    Raises NotFound, Forbidden, Invalid (it authenticates without one), Refused.
+    ``submission`` is as in ``create``: a form that is sent twice would end the secret in use.
+    Raises NotFound, Forbidden, Invalid (it authenticates without one), SentTwice, Refused.
     """
     refuse_minting(origin)
     with settled(store) as session:
         client = _lock(session, store, origin, client_id)
+        _claim(session, store, origin, submission)
         if not uses_secret(client):
             raise Invalid("auth_methods", "of this client use no secret")
         secret = mint(store.settings.prefix, Kind.CLIENT)
@@ -169,6 +182,11 @@ def _switch(store: Store, origin: Origin, client_id: str, *, is_disabled: bool) 
         action = "client.disabled" if is_disabled else "client.enabled"
         _append(session, store, origin, client, action)
         return True
+
+
+def _claim(session: Session, store: Store, origin: Origin, submission: str | None) -> None:
+    if origin.caller is not None:
+        submissions.claim(session, store, origin.caller.subject.id, submission)
 
 
 def _lock(session: Session, store: Store, origin: Origin, client_id: str) -> Client:

@@ -96,6 +96,7 @@ class ClientRecord:
     scopes: tuple[str, ...] | None
     allow: tuple[str, ...]
     created_at: datetime
+    updated_at: datetime
     jwks: dict[str, Any] | None
     introspection_signed_response_alg: str
 

@@ -167,7 +167,7 @@ PAGES: Final[dict[str, Page]] = {
     "web.client.show": _ADMIN,
     "web.client_edit.show": _ADMIN_CREDENTIAL,
     "web.client_edit.change": replace(
-        _ADMIN_CREDENTIAL, form="web.client_edit.show", keeps=_OF_A_CLIENT
+        _ADMIN_CREDENTIAL, form="web.client_edit.show", keeps=(*_OF_A_CLIENT, "seen")
     ),
     "web.client_secret.show": _ADMIN_CREDENTIAL,
     "web.client_secret.rotate": _ADMIN_CREDENTIAL,

@@ -83,6 +83,16 @@ def test_a_wrong_code_leaves_everything_closed(
     assert current_of(store, new).caller is None
 
 
+def test_a_wrong_code_is_in_the_log_without_the_code(
+    store: Store, alice: UserRecord, app: TotpApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert verify(store, pending(store, alice), "123321") == WRONG
+    [line] = [record.__dict__ for record in caplog.records if record.name == "tokensrv.account"]
+    assert (line["message"], line["reason"]) == ("second_factor.denied", "wrong")
+    assert line["user_id"] == alice.id
+    assert "123321" not in str(line)
+
+
 def test_a_code_counts_once_over_all_sessions(
     store: Store, alice: UserRecord, app: TotpApp
 ) -> None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from tests.conftest import ManualClock
 from tests.factories import BROWSER, current_of, make_admin, make_session, make_user, origin_in
@@ -15,7 +18,7 @@ from tokensrv.db import Store
 from tokensrv.errors import Forbidden, NotFound
 from tokensrv.models import Totp, User, WebSession
 from tokensrv.services import passwords, user_states, users
-from tokensrv.services.account import impersonation, recognition, sessions, signing_in
+from tokensrv.services.account import impersonation, recognition, sessions, signing_in, throttle
 from tokensrv.services.account.proof import Denied, Reason
 from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.account.throttle import PASSWORD as PASSWORD_LIMIT
@@ -126,13 +129,17 @@ def test_that_a_user_is_blocked_is_told_to_whoever_has_his_password(
     assert contents(store)["web_session"] == []
 
 
-def test_a_complete_sign_in_wakes_a_deactivated_user(store: Store, alice: UserRecord) -> None:
+def test_a_complete_sign_in_wakes_a_deactivated_user(
+    store: Store, alice: UserRecord, clock: ManualClock
+) -> None:
     make_admin(store)
     user_states.deactivate(store, COMMAND_LINE, alice.id)
+    clock.advance(seconds=60)
     assert sign_in(store, password="guessed password") == WRONG
     assert users.get(store, alice.id).state == "deactivated"
     assert not isinstance(sign_in(store), Denied)
-    assert users.get(store, alice.id).state == "active"
+    awake = users.get(store, alice.id)
+    assert (awake.state, awake.updated_at) == ("active", sessions.utcnow(clock))
     [woken] = events_of(store, "user.activated")
     [event] = events_of(store, "user.signed_in")
     assert (woken.actor_id, woken.seq) == (alice.id, event.seq - 1)
@@ -206,6 +213,29 @@ def test_the_session_that_the_browser_had_is_over(store: Store, alice: UserRecor
     new = signed_in(store, previous=current_of(store, bob))
     assert recognition.find(store, bob.secret, BROWSER) is None
     assert new.secret != bob.secret
+
+
+@pytest.mark.postgres
+def test_two_that_want_the_same_session_and_network_wait_for_each_other(throttled: Store) -> None:
+    with_password(throttled, make_user(throttled))
+    bob = make_user(throttled, "bob")
+    previous = current_of(throttled, make_session(throttled, bob))
+    asks = threading.Event()
+
+    def note(*executed: Any) -> None:
+        statement = executed[2]
+        if "web_session" in statement and "FOR UPDATE" in statement:
+            asks.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with throttled.write() as session:
+            sessions.lock(session, throttled, previous.session.id)
+            event.listen(throttled.engine, "before_cursor_execute", note)
+            waiting = pool.submit(signed_in, throttled, previous=previous)
+            assert asks.wait(10)
+            account = throttle.account_of(bob.id)
+            throttle.forgive(session, throttle.for_password(account, BROWSER.ip))
+        assert waiting.result(10).record.user_id != bob.id
 
 
 def test_whom_an_admin_acted_as_ends_with_the_session_that_the_browser_had(
@@ -319,6 +349,16 @@ def test_a_session_that_ended_meanwhile_confirms_nothing(store: Store, alice: Us
         session.delete(session.get_one(WebSession, current.session.id))
     with pytest.raises(NotFound):
         confirm_again(store, current)
+
+
+def test_a_right_password_that_opens_nothing_is_in_the_log(
+    store: Store, alice: UserRecord, caplog: pytest.LogCaptureFixture
+) -> None:
+    user_states.block(store, COMMAND_LINE, alice.id)
+    sign_in(store)
+    [line] = [record.__dict__ for record in caplog.records if record.name == "tokensrv.account"]
+    assert (line["message"], line["reason"]) == ("password.denied", "inactive")
+    assert line["user_id"] == alice.id
 
 
 def test_what_was_typed_is_in_no_log(

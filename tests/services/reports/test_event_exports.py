@@ -57,12 +57,30 @@ def test_without_any_event_there_is_a_row_of_names_and_no_line_of_json() -> None
     assert list(json_lines([])) == []
 
 
-@pytest.mark.parametrize("beginning", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize(
+    "beginning", [*"=+-@\t\r\n", *"\uff1d\uff0b\uff0d\uff20", " =", "\t=", "\n@", "\u3000="]
+)
 @pytest.mark.parametrize("column", ["reason", "request_id", "actor", "client_id", "ip"])
 def test_a_formula_becomes_a_text(column: str, beginning: str) -> None:
     formula = f'{beginning}HYPERLINK("https://example.org")'
     head, row = _rows(_event(**{column: formula}))
     assert row[head.index(column)] == f"'{formula}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a;=1+1;b", "a;'=1+1;b"),
+        ("a;  @b", "a;'  @b"),
+        ("a\n-b", "a\n'-b"),
+        ("a\t\uff0bb", "a\t'\uff0bb"),
+        ("one - two\nlines; and = so", "one - two\nlines; and = so"),
+    ],
+)
+def test_no_formula_begins_where_others_part_the_cells(text: str, expected: str) -> None:
+    head, row = _rows(_event(reason=text, data={"name": text}))
+    assert row[head.index("reason")] == expected
+    assert json.loads(row[head.index("data")])["name"].replace("'", "") == text
 
 
 def test_a_name_within_the_data_is_no_formula() -> None:

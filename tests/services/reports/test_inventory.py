@@ -140,8 +140,6 @@ def test_an_export_goes_on_where_a_page_ends(
     ]
     his = inventory.each(store, TokenFilter(user_id=few, is_revoked=True))
     assert [entry.token.name for entry in his] == ["d"]
-    monkeypatch.setattr(inventory, "EXPORTED", 3)
-    assert len(list(inventory.each(store, TokenFilter()))) == 3
 
 
 def test_an_export_holds_nothing_between_its_portions(

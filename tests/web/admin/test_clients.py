@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 from datetime import timedelta
@@ -19,7 +20,8 @@ from tokensrv.db import Store
 from tokensrv.services import clients
 from tokensrv.services.account.sessions import FRESH
 from tokensrv.services.client_keys import thumbprints
-from tokensrv.services.client_values import ALLOWABLE, AUTH_METHODS
+from tokensrv.services.client_values import ALLOWABLE, AUTH_METHODS, ClientValues
+from tokensrv.services.events import COMMAND_LINE
 from tokensrv.web.access import PAGES
 from tokensrv.web.admin.clients import values
 
@@ -138,11 +140,14 @@ def test_what_is_refused_is_said_beside_its_field_and_nothing_is_lost(
 
 def test_a_private_key_does_not_come_back(root: Visitor, store: Store) -> None:
     private = json.dumps(key_for("ES256").as_dict(private=True))
-    answer = root.post(f"{LIST}/new", **FORM, jwks=private)
-    assert answer.status_code == 422
-    assert "private" in answer.text
-    assert json.loads(private)["d"] not in answer.text
-    assert clients.list_clients(store) == []
+    edit = f"{LIST}/{_client_with_a_key(store)}/edit"
+    # Nor when something else is refused before it.
+    for path, name in itertools.product((f"{LIST}/new", edit), ("registry", "")):
+        answer = root.post(path, **FORM | {"name": name}, jwks=private)
+        assert answer.status_code == 422
+        assert 'id="jwks-error" role="alert">This holds a private' in answer.text
+        assert json.loads(private)["d"] not in answer.text
+    assert len(clients.list_clients(store)) == 1
 
 
 def test_a_client_with_keys_alone_has_no_secret(root: Visitor, store: Store) -> None:
@@ -179,6 +184,27 @@ def test_a_client_is_edited_as_it_is(root: Visitor, store: Store) -> None:
     assert (refused.status_code, clients.get(store, client_id).name) == (422, "registry")
 
 
+def test_a_form_from_before_a_change_takes_nothing_back_unless_it_is_sent_again(
+    root: Visitor, store: Store, clock: ManualClock
+) -> None:
+    client_id = _client_with_a_key(store)
+    path, seen = f"{LIST}/{client_id}/edit", re.compile(r'name="seen" value="(\d+)"')
+    before = seen.findall(root.text(path))[0]
+    clock.advance(seconds=1)
+    clients.change(store, COMMAND_LINE, client_id, ClientValues(allow=()))
+    old = FORM | {"allow": ["sudo"], "seen": before}
+    # Nor does it get newer when it comes back after a sign-in in between.
+    assert seen.findall(root.text(f"{path}?name=x&seen={before}")) == [before]
+    stale = root.post(path, **old)
+    assert stale.status_code == 409
+    assert "Somebody changed this client since you opened this form" in stale.text
+    assert 'value="Ask the platform team."' in stale.text
+    assert root.post(path, **old | {"seen": "9" * 18}).status_code == 409
+    assert clients.get(store, client_id).allow == ()
+    assert root.post(path, **old | {"seen": seen.findall(stale.text)[0]}).status_code == 303
+    assert clients.get(store, client_id).allow == ("sudo",)
+
+
 def test_a_rotated_secret_is_shown_once_and_the_one_before_is_kept_until_the_next(
     root: Visitor, store: Store
 ) -> None:
@@ -192,6 +218,20 @@ def test_a_rotated_secret_is_shown_once_and_the_one_before_is_kept_until_the_nex
     secrets.append(_secret(root.post(path)))
     works = [_introspects(root, store, first.record.client_id, one) for one in secrets]
     assert works == [False, True, True]
+
+
+def test_a_rotation_that_is_sent_twice_leaves_the_secret_in_use_alone(
+    root: Visitor, store: Store
+) -> None:
+    new = make_client(store)
+    path = f"{LIST}/{new.record.client_id}"
+    found = re.search(r'name="submission" value="([^"]+)"', root.text(f"{path}/rotate_secret"))
+    assert found is not None
+    _secret(root.post(f"{path}/rotate_secret", submission=found[1]))
+    assert root.post(f"{path}/rotate_secret", submission=found[1]).location == path
+    assert "the secret was rotated once" in root.text(path)
+    assert _introspects(root, store, new.record.client_id, new.secret or "")
+    assert len(events_of(store, "client.secret_rotated")) == 1
 
 
 def test_a_client_is_disabled_enabled_and_deleted_after_a_question(

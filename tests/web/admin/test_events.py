@@ -10,14 +10,18 @@ import re
 import pytest
 
 from tests.factories import make_client, make_token, make_user, origin_of
+from tests.services.conftest import failing
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
 from tokensrv.services import tokens
+from tokensrv.services.reports import event_lists, inventory
 from tokensrv.services.reports.event_exports import COLUMNS, as_object
 from tokensrv.services.reports.event_lists import EventFilter, list_events
 from tokensrv.web.admin import events
+from tokensrv.web.downloads import CUT
 
 EVENTS = "/admin/events"
+TOKENS = "/admin/tokens/export"
 HOSTILE = '<script>alert(1)</script>\u202e"=1+1'
 
 
@@ -169,6 +173,24 @@ def test_exports_hold_what_the_filters_leave_the_oldest_first(root: Visitor, sto
     assert tuple(head) == COLUMNS
     assert [int(row[0]) for row in rows] == [event["seq"] for event in expected]
     assert rows[-1][head.index("reason")] == HOSTILE
+
+
+@pytest.mark.usefixtures("acted")
+@pytest.mark.parametrize("path", [f"{EVENTS}/export.csv", f"{EVENTS}/export.jsonl", TOKENS])
+def test_a_file_that_is_cut_off_says_so(
+    root: Visitor, store: Store, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(event_lists, "BATCH", 1)
+    monkeypatch.setattr(inventory, "_PORTION", 1)
+    whole = root.text(path)
+    answer = root.get(path)
+    with failing(store, "SELECT"):
+        # It has begun, and its status is sent.
+        cut = answer.get_data(as_text=True)
+    assert (answer.status_code, cut.endswith(f"\n{CUT}")) == (200, True)
+    assert whole.startswith(cut.removesuffix(CUT))
+    with failing(store, "SELECT"):
+        assert root.get(path).status_code == 503
 
 
 def test_there_is_no_other_kind_of_file(root: Visitor) -> None:

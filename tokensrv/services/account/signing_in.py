@@ -94,7 +94,7 @@ def advance(
     """Give a session its next stage and append ``events``, the last of them the sign-in's."""
     stage = Stage.PASSWORD if user.password_expired else Stage.FULL
     row.stage = stage.value
-    last = _completed(user, row.methods) if stage is Stage.FULL else []
+    last = _completed(store, user, row.methods) if stage is Stage.FULL else []
     return _renewed(session, store, origin, row, [*events, *last])
 
 
@@ -153,7 +153,7 @@ def _open(
 ) -> NewSession:
     stage, methods = _first_stage(session, user), ("password",)
     new = sessions.add(session, store, user, stage=stage, methods=methods, browser=browser)
-    last = _completed(user, methods) if stage is Stage.FULL else []
+    last = _completed(store, user, methods) if stage is Stage.FULL else []
     if events or last:
         append(session, store.clock, origin, [*events, *last])
     return new
@@ -200,10 +200,11 @@ def _remove_dead(session: Session, store: Store, user_id: int) -> None:
     session.execute(delete(WebSession).where(WebSession.user_id == user_id, is_over))
 
 
-def _completed(user: User, methods: Sequence[str]) -> list[NewEvent]:
+def _completed(store: Store, user: User, methods: Sequence[str]) -> list[NewEvent]:
     """Return the events of a sign-in that is complete; it wakes a deactivated user."""
     was_asleep = user.state == UserState.DEACTIVATED
-    user.state = UserState.ACTIVE.value
+    if was_asleep:
+        user.state, user.updated_at = UserState.ACTIVE.value, utcnow(store.clock)
     facts, data = user.facts(), {"user_id": user.id, "username": user.username}
     woken = NewEvent(action="user.activated", actor=facts, subject=facts, data=data)
     signed_in = NewEvent(

@@ -2,7 +2,7 @@
 
 What a list is sorted by has an index, what it is filtered by need not. So a page looks through
 ``LOOKED_THROUGH`` tokens at most, in their order, and tells when there are more. An export looks
-through all of them, a portion at a time, and ends after ``EXPORTED`` rows.
+through all of them, a portion at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import Select, func, select
@@ -24,7 +24,6 @@ from tokensrv.services.records import TokenRecord, token_record
 from tokensrv.services.token_lists import SORTS, TokenFilter, conditions
 
 LOOKED_THROUGH: Final = MAX_COUNTED
-EXPORTED: Final = 100_000
 # Few enough to be held at once, many enough to be worth a query.
 _PORTION: Final = 5_000
 
@@ -91,14 +90,14 @@ def find(
 
 
 def each(store: Store, wanted: TokenFilter) -> Iterator[Entry]:
-    """Return the tokens that are wanted, the oldest first, up to ``EXPORTED`` of them.
+    """Return all tokens that are wanted, the oldest first.
 
     They are read while they are taken, and in between nothing is held: whoever takes them may be
     slow. The first portion is read at once; raises StorageUnavailable.
     """
     portions = _portions(store, wanted)
     first = next(portions, [])
-    return islice(chain(first, chain.from_iterable(portions)), EXPORTED)
+    return chain(first, chain.from_iterable(portions))
 
 
 def pick(store: Store, token_ids: Collection[int]) -> tuple[Entry, ...]:

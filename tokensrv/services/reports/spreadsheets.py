@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-# What makes a formula of a cell (OWASP, "CSV Injection").
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+# What makes a formula of a cell (OWASP, "CSV Injection"): a sign, narrow or full-width, since some
+# trim the blanks before it, and since some part cells at what is no comma in the middle as well.
+_FORMULA: Final = re.compile(r"(^|[;\t\r\n])(\s*[=+\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
 
 
 def lines(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     """Yield the names of the columns and each row as a line, while the rows are taken.
 
-    A dictionary is JSON within its cell, and an apostrophe stands before what would be a formula.
+    A dictionary is JSON within its cell, and an apostrophe stands before what could be a formula.
     """
     writer = csv.writer(_Lines())
     yield writer.writerow(columns)
@@ -31,7 +33,5 @@ class _Lines:
 
 def _cell(value: Any) -> Any:
     if isinstance(value, dict):
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    if isinstance(value, str) and value.startswith(_FORMULAS):
-        return f"'{value}"
-    return value
+        value = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _FORMULA.sub(r"\1'\2", value) if isinstance(value, str) else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tokensrv.domain.texts import is_storable
@@ -13,6 +13,7 @@ from tokensrv.http.context import store
 from tokensrv.services.records import EventRecord
 from tokensrv.services.reports import event_exports, event_lists
 from tokensrv.services.reports.event_lists import EventFilter
+from tokensrv.web.downloads import download
 from tokensrv.web.forms import Form
 from tokensrv.web.rendering import page
 
@@ -25,8 +26,8 @@ _TEXTS: Final = ("user", "action", *_SPECIFIC)
 _NAMES: Final = (*_TEXTS, "token_id", "first_day", "last_day")
 # What the files are made by, and what they are.
 _EXPORTS: Final[dict[str, tuple[Callable[[Iterable[EventRecord]], Iterator[str]], str]]] = {
-    "csv": (event_exports.csv_lines, "text/csv; charset=utf-8"),
-    "jsonl": (event_exports.json_lines, "application/jsonl; charset=utf-8"),
+    "csv": (event_exports.csv_lines, "text/csv"),
+    "jsonl": (event_exports.json_lines, "application/jsonl"),
 }
 
 
@@ -73,9 +74,7 @@ def export(kind: str) -> ResponseReturnValue:
         # The list says what is wrong.
         return redirect(url_for(".show", **_given(form)), 303)
     lines, content_type = _EXPORTS[kind]
-    response = Response(lines(event_lists.each(store(), wanted)), content_type=content_type)
-    response.headers["Content-Disposition"] = f'attachment; filename="events.{kind}"'
-    return response
+    return download(lines(event_lists.each(store(), wanted)), f"events.{kind}", content_type)
 
 
 def _given(form: Form) -> dict[str, Any]:

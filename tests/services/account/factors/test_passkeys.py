@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -86,6 +88,16 @@ def test_a_passkey_is_added_and_signs(
         "passkey.added",
         "recovery_codes.made",
     ]
+
+
+@pytest.mark.parametrize(("length", "passkeys_after"), [(1023, 1), (1024, 0), (60_000, 0)])
+def test_a_key_whose_name_is_too_long_is_none(
+    store: Store, alice: Current, length: int, passkeys_after: int
+) -> None:
+    device = Authenticator(ORIGIN, id=secrets.token_bytes(length))
+    with nullcontext() if passkeys_after else pytest.raises(Invalid):
+        added(store, alice, device)
+    assert second_factors.get(store, alice.user.id).passkeys == passkeys_after
 
 
 def test_a_device_that_has_a_key_is_not_asked_for_another(

@@ -32,6 +32,8 @@ _NAME: Final = "tokensrv"
 _PORTS: Final = {"https": 443, "http": 80}
 # How long a browser waits for its user, in milliseconds.
 _TIMEOUT: Final = 5 * 60 * 1000
+# Bytes of the longest name of a key (§7.1); databases cannot look up much longer ones.
+_LONGEST_ID: Final = 1023
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class RelyingParty:
                 expected_origin=self.origin,
             )
         except Exception:  # noqa: BLE001  # Whatever makes its many parsers stumble is no key.
+            return None
+        if len(made.credential_id) > _LONGEST_ID:
             return None
         transports = tuple(transport.value for transport in given.response.transports or ())
         return NewCredential(

@@ -32,7 +32,7 @@ def create() -> ResponseReturnValue:
     form = Form(request.form)
     submission = form.text("submission")
     try:
-        new = clients.create(store(), origin(), values(form), submission=submission)
+        new = clients.create(store(), origin(), values(form), submission=submission or None)
     except REFUSALS as refused:
         form.refuse_by(refused)
         return draw(_TEMPLATE, form, 422, submission=submission)

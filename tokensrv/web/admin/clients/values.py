@@ -9,7 +9,9 @@ from flask import Response
 from werkzeug.datastructures import MultiDict
 
 from tokensrv.domain import scopes
+from tokensrv.errors import Invalid
 from tokensrv.http.context import settings
+from tokensrv.services import client_keys
 from tokensrv.services.client_values import (
     PRIVATE_KEY_JWT,
     SECRET_METHODS,
@@ -76,10 +78,23 @@ def draw(template: str, form: Form, status: int = 200, **more: Any) -> Response:
         auth_methods=AUTH_METHODS,
         scope_options=[(name, name, scopes.BUILT_IN.get(name, "")) for name in names],
         algorithms=[(name, name) for name in SIGNED_RESPONSE_ALGS],
-        # What was refused may be a private key, which must not come back.
-        jwks="" if form.errors.get("jwks") else form.text("jwks"),
+        jwks=_public(form),
         **more,
     )
+
+
+def _public(form: Form) -> str:
+    """Return the keys as they were given, "" for what may be a private one: it must not come back.
+
+    They are judged here once more, since what was refused may be something else, before them.
+    """
+    given = form.text("jwks")
+    if given and not form.errors.get("jwks"):
+        try:
+            client_keys.checked(given)
+        except Invalid as refused:
+            form.refuse_by(refused)
+    return "" if form.errors.get("jwks") else given
 
 
 def _pairs(client: ClientRecord) -> list[tuple[str, str]]:

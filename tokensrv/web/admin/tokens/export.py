@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tokensrv.http.context import store
 from tokensrv.services.reports import inventory, token_exports
 from tokensrv.web.admin.tokens import filters
+from tokensrv.web.downloads import download
 
 bp = Blueprint("inventory_export", __name__, url_prefix="/admin/tokens/export")
 
@@ -22,6 +23,4 @@ def show() -> ResponseReturnValue:
         query = filters.query_of(request.args)
         return redirect(f"{url_for('web.inventory.show')}?{query}", 303)
     lines = token_exports.csv_lines(inventory.each(store(), wanted))
-    response = Response(lines, content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = 'attachment; filename="tokens.csv"'
-    return response
+    return download(lines, "tokens.csv", "text/csv")

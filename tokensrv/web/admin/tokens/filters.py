@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from werkzeug.datastructures import MultiDict
@@ -28,6 +29,8 @@ _NAMES: Final = ("search", "owner", "kind", "state", "scope", "used", *DAYS)
 _DEFAULTS: Final = {"state": "active"}
 _DAY: Final = timedelta(days=1)
 
+_Choice = TypeVar("_Choice")
+
 
 def form_of(address: MultiDict[str, str]) -> Form:
     """Return the filters of an address; without a state those that are active are wanted."""
@@ -46,18 +49,29 @@ def query_of(address: MultiDict[str, str]) -> str:
 
 
 def read(store: Store, asked: Form) -> TokenFilter:
-    """Return the filter that is asked for; what makes no sense becomes an error of its field."""
-    scope, known = asked.text("scope"), scopes.available(store.settings.extra_scopes)
+    """Return the filter that is asked for; what makes no sense becomes an error of its field.
+
+    It is never left out: whoever revokes what is listed must not be shown more than he wanted.
+    """
+    known = scopes.available(store.settings.extra_scopes)
     wanted: dict[str, Any] = {
         "user_id": _owner(store, asked),
-        "kind": _KINDS.get(asked.text("kind")),
-        "scope": scope if scope in known else None,
-        "is_used": _USES.get(asked.text("used")),
+        "kind": _choice(asked, "kind", _KINDS),
+        "scope": _choice(asked, "scope", dict(zip(known, known, strict=True))),
+        "is_used": _choice(asked, "used", _USES),
         "search": _search(asked),
     }
-    wanted |= _of_state(asked.text("state"), today(store.clock))
+    wanted |= _choice(asked, "state", _states(today(store.clock))) or {}
     wanted |= {name: day for name in DAYS if (day := _day(asked, name)) is not None}
     return TokenFilter(**wanted)
+
+
+def _choice(asked: Form, name: str, choices: Mapping[str, _Choice]) -> _Choice | None:
+    """Return what the word of a field means, None when none is given."""
+    word = asked.text(name)
+    if word and word not in choices:
+        asked.refuse(name, "There is no such choice.")
+    return choices.get(word)
 
 
 def _owner(store: Store, asked: Form) -> int | None:
@@ -73,11 +87,13 @@ def _owner(store: Store, asked: Form) -> int | None:
 
 def _search(asked: Form) -> str:
     text = asked.text("search")
-    return text if is_storable(text) else ""
+    if not is_storable(text):
+        asked.refuse("search", "Nothing can be called so.")
+    return text
 
 
-def _of_state(state: str, day: date) -> dict[str, Any]:
-    states: dict[str, dict[str, Any]] = {
+def _states(day: date) -> dict[str, dict[str, Any]]:
+    return {
         "active": {"is_active": True},
         "expiring": {
             "is_revoked": False,
@@ -88,7 +104,6 @@ def _of_state(state: str, day: date) -> dict[str, Any]:
         "expired": {"is_revoked": False, "is_expired": True},
         "revoked": {"is_revoked": True},
     }
-    return states.get(state, {})
 
 
 def _day(asked: Form, name: str) -> date | datetime | None:

@@ -38,5 +38,4 @@ def show() -> ResponseReturnValue:
         given=filters.given(asked),
         sizes=SIZES,
         looked_through=inventory.LOOKED_THROUGH,
-        exported=inventory.EXPORTED,
     )

@@ -23,15 +23,16 @@ def show(token_id: int) -> ResponseReturnValue:
 
 @bp.post("")
 def revoke(token_id: int) -> ResponseReturnValue:
-    """Revoke it."""
+    """Revoke it; one that has ended stays as it is."""
     form, token = Form(request.form), tokens.get(store(), caller(), token_id)
     try:
-        ended = bulk_revocation.revoke_many(store(), origin(), {token_id}, form.text("reason"))
+        ended = bulk_revocation.revoke_many(store(), origin(), {token.id}, form.text("reason"))
     except REFUSALS as refused:
         form.refuse_by(refused)
         return _ask(token_id, form, 422)
+    # Not by its name, which may be anything: this is kept in a cookie.
     done = "is revoked" if ended.revoked else "had ended before"
-    cookies.leave_notice(f"The token {token.name} {done}.")
+    cookies.leave_notice(f"The token {done}.")
     return redirect(url_for("web.inventory_token.show", token_id=token_id), 303)
 
 
