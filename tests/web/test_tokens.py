@@ -179,6 +179,17 @@ def test_only_ones_own_personal_tokens_are_there_for_an_admin_as_well(
     assert rows(root.text(f"{PAGE}?state=all&search=")) == ["own"]
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("search", "%00"), ("state", "gone"), ("revoked", "perhaps")]
+)
+def test_a_filter_that_makes_no_sense_is_an_error_beside_its_field(
+    alice: Visitor, field: str, value: str
+) -> None:
+    answer = alice.get(f"{PAGE}?{field}={value}")
+    assert answer.status_code == 422
+    assert f'id="{field}-error"' in answer.text
+
+
 def test_a_hostile_name_is_inert(store: Store, alice: Visitor) -> None:
     record = make_token(store, alice.user, name=HOSTILE, description=HOSTILE).record
     for path in (PAGE, f"{PAGE}/{record.id}/revoke", f"{PAGE}/{record.id}/rotate"):

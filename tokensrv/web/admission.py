@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from tokensrv.clock import utcnow
+from tokensrv.domain.secret import masked
 from tokensrv.http import context
 from tokensrv.http.answers import bad_request, forbidden
 from tokensrv.services.account import recognition
@@ -115,5 +116,6 @@ def _way_back(page: Page) -> str:
     elif page.form is not None:
         path = url_for(page.form, **(request.view_args or {}))
         fields = ((name, value) for name in page.keeps for value in request.form.getlist(name))
-        query = urlencode([(name, value) for name, value in fields if value])
+        # People paste secrets where something else belongs, and this becomes an address.
+        query = urlencode([(name, masked(value)) for name, value in fields if value])
     return f"{path}?{query}" if 0 < len(query) <= _QUERY_LENGTH else path

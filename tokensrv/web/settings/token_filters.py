@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,6 +11,7 @@ from flask import request
 
 from tokensrv.clock import midnight
 from tokensrv.domain.facts import TokenKind
+from tokensrv.domain.texts import is_storable
 from tokensrv.services.token_lists import SOONEST, TokenFilter
 from tokensrv.web.forms import Form
 
@@ -36,8 +38,8 @@ DAYS: Final = (
 )
 _STATE: Final = "active"
 _NAMES: Final = ("search", "revoked", *(name for name, _ in DAYS))
-_IS_ACTIVE: Final = {"active": True, "inactive": False}
-_IS_REVOKED: Final = {"true": True, "false": False}
+_IS_ACTIVE: Final = {"active": True, "inactive": False, "all": None}
+_IS_REVOKED: Final = {"true": True, "false": False, "": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +65,14 @@ class Asked:
         return any(self.form.text(name) for name, _ in DAYS)
 
     def filter(self, user_id: int) -> TokenFilter:
-        """Return the filter for this user's own tokens; what is no day becomes an error."""
+        """Return the filter for this user's own tokens; what makes no sense becomes an error."""
         form = self.form
         return TokenFilter(
             user_id=user_id,
             kind=TokenKind.PERSONAL,
-            search=form.text("search"),
-            is_active=_IS_ACTIVE.get(form.text("state")),
-            is_revoked=_IS_REVOKED.get(form.text("revoked")),
+            search=_search(form),
+            is_active=_chosen(form, "state", _IS_ACTIVE),
+            is_revoked=_chosen(form, "revoked", _IS_REVOKED),
             created_after=_moment(form, "created_after"),
             created_before=_moment(form, "created_before"),
             expires_after=form.day("expires_after"),
@@ -83,6 +85,21 @@ class Asked:
 def asked() -> Asked:
     """Return what this request asks for."""
     return Asked(Form(request.args, defaults={"state": _STATE, "sort": SOONEST}))
+
+
+def _search(form: Form) -> str:
+    text = form.text("search")
+    if is_storable(text):
+        return text
+    form.refuse("search", "Nothing can be called so.")
+    return ""
+
+
+def _chosen(form: Form, name: str, choices: Mapping[str, bool | None]) -> bool | None:
+    text = form.text(name)
+    if text not in choices:
+        form.refuse(name, "There is no such choice.")
+    return choices.get(text)
 
 
 def _moment(form: Form, name: str) -> datetime | None:

@@ -19,10 +19,8 @@ from tokensrv.web.settings import token_filters
 
 bp = Blueprint("tokens", __name__, url_prefix="/-/user_settings/personal_access_tokens")
 
-# Of a link that fills in the form of a new token, as GitLab's documentation writes them.
-_FORM: Final = frozenset({"name", "description", "scopes"})
-
-# The parameters of such a link; none of them is a filter.
+# Of a link that fills in the form of a new token, as GitLab's documentation writes them; none of
+# them is a filter.
 _FILLS_IN: Final = frozenset({"name", "description", "scopes"})
 
 
