@@ -183,7 +183,7 @@ def test_only_ones_own_personal_tokens_are_there_for_an_admin_as_well(
     ("field", "value"), [("search", "%00"), ("state", "gone"), ("revoked", "perhaps")]
 )
 def test_a_filter_that_makes_no_sense_is_an_error_beside_its_field(
-    alice: Visitor, field: str, value: str
+    alice: Visitor, several: dict[str, NewToken], field: str, value: str
 ) -> None:
     answer = alice.get(f"{PAGE}?{field}={value}")
     assert answer.status_code == 422
