@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import gzip
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
 
-from tokensrv.errors import InvalidRecord
+from tokensrv.errors import InvalidRecord, StorageUnavailable
 from tokensrv.services import common_passwords, passwords
 
 GOOD = "correct horse battery"
@@ -95,3 +97,33 @@ def test_a_hash_of_other_parameters_is_made_anew() -> None:
     assert new.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert passwords.verify(new, GOOD)
     assert passwords.renewed(new, GOOD) is None
+
+
+class Slow:
+    """A hasher that is not done before it is told to be."""
+
+    def __init__(self) -> None:
+        self.begun, self.may_end = threading.Semaphore(0), threading.Event()
+
+    def hash(self, _password: bytes) -> str:
+        self.begun.release()
+        self.may_end.wait(10)
+        return "a hash"
+
+
+def test_a_flood_of_passwords_leaves_threads_for_everything_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = Slow()
+    monkeypatch.setattr(passwords, "_HASHER", slow)
+    monkeypatch.setattr(passwords, "_PATIENCE_SECONDS", 0.01)
+    with ThreadPoolExecutor(2) as pool:
+        try:
+            busy = [pool.submit(passwords.verify, None, GOOD) for _ in range(2)]
+            assert all(slow.begun.acquire(timeout=10) for _ in busy)
+            with pytest.raises(StorageUnavailable):
+                passwords.verify(None, GOOD)
+        finally:
+            slow.may_end.set()
+        assert [one.result(10) for one in busy] == [False, False]
+    assert passwords.verify(None, GOOD) is False

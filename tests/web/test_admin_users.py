@@ -18,6 +18,7 @@ from tokensrv.services import user_states, users
 from tokensrv.services.account import resets
 from tokensrv.services.events import COMMAND_LINE, Origin
 from tokensrv.services.records import UserRecord
+from tokensrv.services.users import UserChanges
 from tokensrv.web.admin.users.changes import CHANGES
 
 USERS = "/admin/users"
@@ -317,6 +318,23 @@ def test_a_user_is_renamed(store: Store, root: Visitor) -> None:
     assert refused.status_code == 422
     assert 'id="username-error"' in refused.text
     assert users.get(store, user.id) == changed
+
+
+def test_a_form_changes_only_what_was_changed_in_it(store: Store, root: Visitor) -> None:
+    user = make_user(store)
+    path = f"{USERS}/{user.id}/edit"
+    shown = dict(re.findall(r'name="was_(\w+)" value="([^"]*)"', root.text(path)))
+    assert shown == {
+        "username": "alice",
+        "name": "Alice",
+        "email": "alice@example.org",
+        "note": "",
+    }
+    users.change(store, COMMAND_LINE, user.id, UserChanges(email="new@example.org"))
+    old = shown | {f"was_{name}": value for name, value in shown.items()}
+    assert root.post(path, **old | {"name": "Alicia"}).status_code == 303
+    changed = users.get(store, user.id)
+    assert (changed.name, changed.email) == ("Alicia", "new@example.org")
 
 
 def test_nobody_is_found_where_nobody_is(root: Visitor) -> None:

@@ -1,19 +1,24 @@
 """Passwords: how one is judged, stored and verified.
 
 People choose passwords, so they get a slow hash (argon2id), unlike secrets, which are random.
-Hashing takes memory, so only so many run at a time. There are no rules of composition: a password
-must be long enough, and nothing that whoever guesses tries first (OWASP ASVS 6.2).
+Hashing takes memory and a thread, so only so many run at a time, and whoever finds no place soon is
+told to come again: a flood of sign-ins must not keep a worker from everything else. There are no
+rules of composition: a password must be long enough, and nothing that whoever guesses tries first
+(OWASP ASVS 6.2).
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from tokensrv.errors import InvalidRecord
+from tokensrv.errors import InvalidRecord, StorageUnavailable
 from tokensrv.services.common_passwords import is_common
 
 MIN_LENGTH = 8
@@ -21,7 +26,10 @@ MAX_LENGTH = 128
 
 # OWASP's parameters: 19 MiB, two passes, one lane.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_AT_A_TIME = threading.BoundedSemaphore(4)
+# Half of the threads that a worker has if nobody says otherwise.
+_PLACES: Final = threading.BoundedSemaphore(2)
+# A hash takes a tenth of it.
+_PATIENCE_SECONDS: Final = 0.5
 _PRODUCT = "tokensrv"
 
 
@@ -44,18 +52,22 @@ def check_against(password: str, *, username: str, email: str) -> None:
 
 
 def store_form(password: str) -> str:
-    """Return what is stored of a password; raises InvalidRecord when nobody may have it."""
+    """Return what is stored of a password.
+
+    Raises InvalidRecord when nobody may have it, StorageUnavailable when too many are hashed now.
+    """
     check(password)
-    with _AT_A_TIME:
+    with _place():
         return _HASHER.hash(_bytes(password))
 
 
 def verify(stored: str | None, password: str) -> bool:
     """Return whether this is the password of which ``stored`` is kept.
 
-    None, where there is no user or he has no password, takes as long as a wrong one does.
+    None, where there is no user or he has no password, takes as long as a wrong one does. Raises
+    StorageUnavailable when too many are hashed now.
     """
-    with _AT_A_TIME:
+    with _place():
         if stored is None:
             _HASHER.hash(_bytes(password))
             return False
@@ -72,13 +84,23 @@ def renewed(stored: str, password: str) -> str | None:
     """
     if not _HASHER.check_needs_rehash(stored):
         return None
-    with _AT_A_TIME:
+    with _place():
         return _HASHER.hash(_bytes(password))
 
 
 def generate() -> str:
     """Return a random password for somebody to type once."""
     return secrets.token_urlsafe(15)
+
+
+@contextmanager
+def _place() -> Iterator[None]:
+    if not _PLACES.acquire(timeout=_PATIENCE_SECONDS):
+        raise StorageUnavailable("Too many passwords are looked at just now, try again.")
+    try:
+        yield
+    finally:
+        _PLACES.release()
 
 
 def _bytes(password: str) -> bytes:

@@ -82,9 +82,13 @@ class Form:
         self.refuse(name, "This is not a number.")
         return None
 
+    def has(self, name: str) -> bool:
+        """Return whether a field was given at all."""
+        return name in self._values
+
     def is_checked(self, name: str) -> bool:
         """Return whether a box is ticked."""
-        return name in self._values
+        return self.has(name)
 
     def refuse(self, name: str, sentence: str) -> None:
         """Add an error beside a field."""

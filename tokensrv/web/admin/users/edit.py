@@ -1,4 +1,8 @@
-"""Editing what a user is called, and what admins note about him."""
+"""Editing what a user is called, and what admins note about him.
+
+A form brings along what it was filled in with, so that only what somebody has changed in it is
+changed, whatever else happened to the user meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,8 @@ from tokensrv.web.rendering import page
 bp = Blueprint("user_edit", __name__, url_prefix="/admin/users/<id:user_id>/edit")
 
 _TEMPLATE: Final = "admin/users/edit.html"
+# Before the name of a field: what it was filled in with.
+_WAS: Final = "was_"
 
 
 @bp.get("")
@@ -41,18 +47,26 @@ def change(user_id: int) -> ResponseReturnValue:
 
 
 def _values(user: UserRecord) -> dict[str, str]:
-    return {
+    values = {
         "username": user.username,
         "name": user.name,
         "email": user.email,
         "note": user.note or "",
     }
+    return values | {f"{_WAS}{name}": value for name, value in values.items()}
 
 
 def _changes(form: Form) -> UserChanges:
+    note = _changed(form, "note")
     return UserChanges(
-        username=form.text("username"),
-        name=form.text("name"),
-        email=form.text("email"),
-        profile={"note": form.text("note") or None},
+        username=_changed(form, "username"),
+        name=_changed(form, "name"),
+        email=_changed(form, "email"),
+        profile={} if note is None else {"note": note or None},
     )
+
+
+def _changed(form: Form, name: str) -> str | None:
+    """Return what stands in a field, None when it is what stood there before."""
+    value = form.text(name)
+    return None if form.has(_WAS + name) and value == form.text(_WAS + name) else value
