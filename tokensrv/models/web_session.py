@@ -32,8 +32,9 @@ class WebSession(Base):
     second_factor_at: Mapped[datetime | None] = mapped_column(Moment)
     # The first moment at which it is over, however much it is used.
     expires_at: Mapped[datetime] = mapped_column(Moment)
-    # NULL: not known, as behind a Unix socket.
+    # Where it was last seen, and where it began. NULL: not known, as behind a Unix socket.
     ip: Mapped[str | None] = mapped_column(String(64))
+    opened_ip: Mapped[str | None] = mapped_column(String(64))
     user_agent: Mapped[str] = mapped_column(String(255), server_default="")
     # What a passkey must sign next; NULL: nothing was asked.
     challenge: Mapped[bytes | None] = mapped_column(LargeBinary)

@@ -11,8 +11,9 @@ from tests.services.conftest import at_once, contents, failing
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
 from tokensrv.models import Attempt
-from tokensrv.services.account import throttle
-from tokensrv.services.account.sessions import Stage
+from tokensrv.services.account import sessions, throttle
+from tokensrv.services.account.recognition import find
+from tokensrv.services.account.sessions import Browser, Stage
 from tokensrv.services.account.throttle import CODE, CODES, NETWORK, PASSWORD, Budget, TooMany
 
 HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"
@@ -126,6 +127,19 @@ def test_a_session_that_is_not_complete_is_no_home(throttled: Store) -> None:
     alice = make_user(throttled)
     make_session(throttled, alice, stage=Stage.SECOND_FACTOR)
     limits = [budget.limit for budget in throttle.for_code(throttled, alice.id, BROWSER.ip)]
+    assert limits == [CODE, CODES]
+
+
+def test_whoever_uses_a_session_elsewhere_is_not_at_home_there(
+    throttled: Store, clock: ManualClock
+) -> None:
+    alice = make_user(throttled)
+    new = make_session(throttled, alice)
+    clock.advance(seconds=120)
+    assert find(throttled, new.secret, Browser("203.0.113.1", "stolen")) is not None
+    [seen] = sessions.list_of(throttled, alice.id)
+    assert (seen.ip, seen.opened_ip) == ("203.0.113.1", BROWSER.ip)
+    limits = [budget.limit for budget in throttle.for_code(throttled, alice.id, "203.0.113.1")]
     assert limits == [CODE, CODES]
 
 

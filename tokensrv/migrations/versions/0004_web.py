@@ -70,6 +70,7 @@ def _create_web_session() -> None:
         sa.Column("second_factor_at", _MOMENT, nullable=True),
         sa.Column("expires_at", _MOMENT, nullable=False),
         sa.Column("ip", sa.String(64), nullable=True),
+        sa.Column("opened_ip", sa.String(64), nullable=True),
         sa.Column("user_agent", sa.String(255), server_default="", nullable=False),
         sa.Column("challenge", sa.LargeBinary(), nullable=True),
         sa.Column("subject_id", _ID, nullable=True),

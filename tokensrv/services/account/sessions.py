@@ -57,6 +57,7 @@ class SessionRecord:
     seen_at: datetime
     authenticated_at: datetime
     ip: str | None
+    opened_ip: str | None
     user_agent: str
 
 
@@ -129,6 +130,7 @@ def add(
         authenticated_at=now,
         expires_at=now + LIFETIME,
         ip=browser.ip,
+        opened_ip=browser.ip,
         user_agent=browser.user_agent[:USER_AGENT_LENGTH],
     )
     session.add(row)
@@ -206,6 +208,7 @@ def session_record(row: WebSession) -> SessionRecord:
         seen_at=row.seen_at,
         authenticated_at=row.authenticated_at,
         ip=row.ip,
+        opened_ip=row.opened_ip,
         user_agent=row.user_agent,
     )
 

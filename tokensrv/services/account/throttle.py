@@ -81,7 +81,8 @@ def for_code(store: Store, user_id: int, ip: str | None) -> tuple[Budget, ...]:
     """Return what an attempt at a second factor's code draws from; raises StorageUnavailable."""
     where, account = network(ip), account_of(user_id)
     here = _budget(CODE, account, where)
-    is_at_home = where in {network(session.ip) for session in list_of(store, user_id)}
+    # Where sessions began, not where they were seen: a stolen cookie makes no home.
+    is_at_home = where in {network(session.opened_ip) for session in list_of(store, user_id)}
     return (here,) if is_at_home else (here, _budget(CODES, account))
 
 
