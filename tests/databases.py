@@ -181,6 +181,12 @@ def _empty(url: str) -> None:
         connection.execute(f"INSERT INTO cache_server (id, identity) SELECT 1, {IDENTITY.element}")
 
 
+def truncate(url: str) -> None:
+    """Give the lists and the log the files of new tables, of whose size nothing is known."""
+    with connect(url) as connection:
+        connection.execute('TRUNCATE "user", token, client, event CASCADE')
+
+
 def _name(url: str) -> str:
     return str(conninfo_to_dict(url.replace("+psycopg", "", 1))["dbname"])
 

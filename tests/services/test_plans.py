@@ -1,7 +1,7 @@
 """That every list, the hot read and pruning find what they want in an index, already in order.
 
-A plan does not depend on the rows here: SQLite keeps no statistics of them, and PostgreSQL is
-told to read or sort a whole table only where nothing else is left.
+A plan does not depend on the rows here: SQLite keeps no statistics of them, and PostgreSQL has new
+tables, and is told to read or sort a whole one only where nothing else is left.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import pytest
 from sqlalchemy import event, select
 
 from tests.conftest import START
+from tests.databases import truncate
 from tests.factories import caller_of, make_token, make_user
+from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.domain.usernames import target
 from tokensrv.lookup.statements import By, Shape, statement, values
@@ -46,6 +48,13 @@ _SQLITE_NAMES = {
     "uq_user_username_key": "sqlite_autoindex_user_2",
 }
 _LAST_RESORTS = ("seqscan", "bitmapscan", "sort", "hashjoin", "mergejoin", "material")
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    if settings.sqlite_path is None:
+        truncate(settings.database_url)
+    return settings
 
 
 @contextmanager

@@ -43,4 +43,7 @@ def _prune(session: Session, now: datetime) -> None:
         .limit(_PRUNED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    session.execute(delete(Assertion).where(tuple_(*key).in_(expired)))
+    # Found first: within the deletion, PostgreSQL may find as many anew for each row.
+    found = [tuple(row) for row in session.execute(expired)]
+    if found:
+        session.execute(delete(Assertion).where(tuple_(*key).in_(found)))

@@ -53,4 +53,6 @@ def _prune(session: Session, now: datetime) -> None:
         .limit(_PRUNED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )
-    session.execute(delete(Submission).where(Submission.digest.in_(old)))
+    # Found first: within the deletion, PostgreSQL may find as many anew for each row.
+    if found := session.scalars(old).all():
+        session.execute(delete(Submission).where(Submission.digest.in_(found)))

@@ -174,4 +174,6 @@ def _sweep(session: Session, now: datetime) -> None:
     """Remove some counts that are over: more than an attempt adds, so that they never pile up."""
     over = select(Attempt.key).where(Attempt.ends_at <= now).order_by(Attempt.ends_at)
     some = over.limit(_SWEPT_AT_A_TIME).with_for_update(skip_locked=True)
-    session.execute(delete(Attempt).where(Attempt.key.in_(some)))
+    # Found first: within the deletion, PostgreSQL may find as many anew for each row.
+    if found := session.scalars(some).all():
+        session.execute(delete(Attempt).where(Attempt.key.in_(found)))
