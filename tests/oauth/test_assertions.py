@@ -367,7 +367,7 @@ def test_the_client_and_the_token_come_in_one_statement(
     assertion = signing.assertion()
     query_recorder.clear()
     assert is_active(signing.ask(assertion))
-    reads = [statement for statement in query_recorder.selects if "client" in statement]
+    reads = [sent for sent in query_recorder.selects if "FROM client" in sent]
     assert len(reads) == 1
 
 

@@ -61,7 +61,7 @@ def test_a_link_is_replaced_and_revoked_each_behind_a_question(
     first = _make(alice)
     text = alice.text(PAGE)
     assert "Replace link" in text
-    assert "Revoke link" in text
+    assert "End link" in text
     assert "Replace the calendar link?" in alice.text(CALENDAR)
     second = _make(alice)
     assert [anybody.get(path).status_code for path in (first, second)] == [404, 200]

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
+from tokensrv.domain.texts import plain
+
 # RFC 5545 §3.1: the longest line, in bytes, its line break not counted.
 _LINE_BYTES: Final = 75
 _PRODUCT: Final = "-//tokensrv//expiry dates//EN"
-# Control characters are no part of a text (RFC 5545 §3.1); those of the writing direction would
-# turn what stands around it.
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 _MEANINGFUL: Final = re.compile(r"[\\;,]")
 
 
@@ -69,7 +68,7 @@ def _lines(entry: Entry) -> Iterator[str]:
 
 def _escaped(text: str) -> str:
     """Return a text with nothing in it that means something (RFC 5545 §3.3.11)."""
-    return _MEANINGFUL.sub(r"\\\g<0>", _CONTROLS.sub(" ", text))
+    return _MEANINGFUL.sub(r"\\\g<0>", plain(text))
 
 
 def _folded(line: str) -> bytes:

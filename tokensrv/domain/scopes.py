@@ -33,7 +33,7 @@ BUILT_IN: dict[str, str] = {
     "write_registry": "Pushing to the container registry.",
     "self_rotate": "Rotating the token itself.",
     "introspect": "Asking about tokens in place of a client. Admins only.",
-    "sudo": "Acting as another user. Admins only.",
+    "sudo": "Acting as another user. Admins only. Given alone it does nothing else.",
 }
 
 ADMIN_ONLY = frozenset({"sudo", "introspect"})

@@ -172,6 +172,9 @@ def _set_admin(store: Store, origin: Origin, user_id: int, *, is_admin: bool) ->
         if not is_admin:
             refuse_losing_admin(origin, user, others=locked.other_active_admins(user.id))
         user.is_admin = is_admin
+        if is_admin:
+            # Whoever knew a cookie before it had this power has nothing of it.
+            end_all(session, user.id)
         _record(session, store, origin, user, "user.promoted" if is_admin else "user.demoted")
         return True
 

@@ -98,13 +98,13 @@ def change(store: Store, origin: Origin, user_id: int, changes: UserChanges) -> 
         if changes.password is not None:
             _check_against(changes.password, user)
             user.password_hash, user.password_expired = password_hash, is_other
-        if changes.is_admin is not None:
-            user.is_admin = changes.is_admin
+        has_new_power = bool(changes.is_admin) and not user.is_admin
+        user.is_admin = changes.is_admin if changes.is_admin is not None else user.is_admin
         events = _changes(user, before, has_new_password=password_hash is not None)
         if events:
             user.updated_at = utcnow(store.clock)
             _flush(session, user)
-            if password_hash is not None:
+            if password_hash is not None or has_new_power:
                 end_all(session, user.id)
             append(session, store.clock, origin, events)
         return user_record(user)

@@ -183,5 +183,5 @@ PAGES: Final[dict[str, Page]] = {
         form="web.explain.show",
         keeps=("id", "client_id", "sudo", "reason", "scope", "remote_ip"),
     ),
-    "web.acting.stop": _OWN,
+    "web.acting.stop": replace(_OWN, form="web.home.show"),
 }

@@ -6,8 +6,9 @@ still has something to prove to the page where he can, and back afterwards.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flask import g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -15,6 +16,7 @@ from werkzeug.exceptions import NotFound
 
 from tokensrv.clock import utcnow
 from tokensrv.domain.secret import masked
+from tokensrv.errors import StorageUnavailable
 from tokensrv.http import context
 from tokensrv.http.answers import bad_request, forbidden
 from tokensrv.services.account import recognition
@@ -25,7 +27,7 @@ from tokensrv.web.access import PAGES, Page
 # No form is longer than this.
 _FORM_BYTES: Final = 64 * 1024
 # What comes back in an address is no longer than servers take, written as a parameter of another.
-_QUERY_LENGTH: Final = 4_000
+_QUERY_LENGTH: Final = 10_000
 _STOP_ACTING: Final = "web.acting.stop"
 # Where somebody goes whose sign-in has come so far.
 _NEXT_STEP: Final = {
@@ -50,6 +52,8 @@ def admit() -> ResponseReturnValue | None:
         # Read here, so that every form has the same limit, and before the session is looked for:
         # whoever sends his form slowly gains no time by it.
         context.body(_FORM_BYTES)
+    # Whatever is drawn when storage is away does not ask once more.
+    g.current = None
     g.current = current = _find()
     if page.stage is not None and (away := _elsewhere(page, current)) is not None:
         return away
@@ -69,8 +73,15 @@ def current() -> Current:
 
 
 def find_current() -> Current | None:
-    """Return the session of this request, None when there is none."""
-    return cast(Current | None, g.get("current"))
+    """Return the session of this request, None when there is none.
+
+    Where nobody was admitted, as on an address that no page has, it is looked for now.
+    """
+    if "current" not in g:
+        g.current = None
+        with suppress(StorageUnavailable):
+            g.current = _find()
+    return cast(Current | None, g.current)
 
 
 def browser() -> Browser:
@@ -115,7 +126,18 @@ def _way_back(page: Page) -> str:
         query = request.query_string.decode()
     elif page.form is not None:
         path = url_for(page.form, **(request.view_args or {}))
-        fields = ((name, value) for name in page.keeps for value in request.form.getlist(name))
-        # People paste secrets where something else belongs, and this becomes an address.
-        query = urlencode([(name, masked(value)) for name, value in fields if value])
+        query = _kept(page.keeps)
     return f"{path}?{query}" if 0 < len(query) <= _QUERY_LENGTH else path
+
+
+def _kept(names: tuple[str, ...]) -> str:
+    """Return these fields of the form as a query, without the longest if all are too long.
+
+    What was emptied comes back as well: it may have been filled in before.
+    """
+    # People paste secrets where something else belongs, and this becomes an address.
+    fields = [(name, masked(value)) for name in names for value in request.form.getlist(name)]
+    by_length = sorted(fields, key=lambda field: len(quote(field[1])))
+    while len(quote(urlencode(fields))) > _QUERY_LENGTH:
+        fields.remove(by_length.pop())
+    return urlencode(fields)

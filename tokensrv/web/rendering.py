@@ -14,6 +14,7 @@ from flask import Flask, Response, make_response, render_template, request
 from markupsafe import Markup
 
 from tokensrv.clock import utcnow
+from tokensrv.domain import texts
 from tokensrv.http import context
 from tokensrv.web import admission, assets, cookies, csrf
 
@@ -30,7 +31,7 @@ _UNITS: Final = (
 def init_app(app: Flask) -> None:
     """Give every template of the application what it needs."""
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.filters |= {"exact": exact, "ago": ago}
+    app.jinja_env.filters |= {"exact": exact, "ago": ago, "plain": texts.plain}
     app.jinja_env.globals |= {
         "asset": assets.address,
         "csrf_token": csrf.token,

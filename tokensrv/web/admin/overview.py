@@ -54,6 +54,7 @@ def show() -> ResponseReturnValue:
         most_tokens=overview.MAX_TOKENS,
         states=overview.STATES,
         ages=_ages(tokens),
+        by_state=_states(tokens),
         introspections=_introspections(activity),
         sudos=_sudos(activity),
         expiring=_expiring(overview.expiring(store())),
@@ -101,3 +102,8 @@ def _ages(tokens: Tokens) -> list[tuple[str, int]]:
     """Return what the ages of tokens are called and how many have them, the youngest first."""
     words = [f"Up to {days} days" for days in overview.AGES]
     return list(zip([*words, f"More than {overview.AGES[-1]} days"], tokens.ages, strict=True))
+
+
+def _states(tokens: Tokens) -> list[tuple[str, int]]:
+    """Return the states of tokens and how many are in each, whatever their kind."""
+    return [(state.capitalize(), tokens.total(state)) for state in overview.STATES]

@@ -23,6 +23,9 @@ bp = Blueprint("tokens", __name__, url_prefix="/-/user_settings/personal_access_
 # them is a filter.
 _FILLS_IN: Final = frozenset({"name", "description", "scopes"})
 
+# As many as in GitLab's list.
+_PER_PAGE: Final = 10
+
 
 @bp.get("")
 def show() -> ResponseReturnValue:
@@ -35,7 +38,7 @@ def show() -> ResponseReturnValue:
         return redirect(f"{url_for('web.new_token.show')}?{filled}", 303)
     store, caller = context.store(), context.caller()
     asked, user_id = token_filters.asked(), caller.subject.id
-    wanted, at = asked.filter(user_id), page_request(asked.form)
+    wanted, at = asked.filter(user_id), page_request(asked.form, usual=_PER_PAGE)
     return page(
         "settings/tokens.html",
         200 if asked.form.is_good else 422,

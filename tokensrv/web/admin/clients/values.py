@@ -49,8 +49,11 @@ def form_of_new(address: MultiDict[str, str]) -> Form:
 
 
 def form_of(client: ClientRecord, address: MultiDict[str, str]) -> Form:
-    """Return the form of a client as it is, or as the address says that it shall be."""
-    return Form(address or MultiDict(_pairs(client)))
+    """Return the form of a client as it is, or as the address says that it shall be.
+
+    Keys stand in no address, so that they are those that it has.
+    """
+    return Form(address or MultiDict(_pairs(client)), defaults={"jwks": _keys(client)})
 
 
 def values(form: Form) -> ClientValues:
@@ -102,9 +105,13 @@ def _pairs(client: ClientRecord) -> list[tuple[str, str]]:
         ("name", client.name),
         ("description", client.description),
         ("sees", "" if client.scopes is None else _LIMITED),
-        ("jwks", "" if client.jwks is None else json.dumps(client.jwks, indent=2)),
+        ("jwks", _keys(client)),
         ("introspection_signed_response_alg", client.introspection_signed_response_alg),
         *(("allow", name) for name in client.allow),
         *(("scopes", name) for name in client.scopes or ()),
         *(("auth_methods", name) for name in client.auth_methods),
     ]
+
+
+def _keys(client: ClientRecord) -> str:
+    return "" if client.jwks is None else json.dumps(client.jwks, indent=2)
