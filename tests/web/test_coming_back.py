@@ -64,12 +64,12 @@ def test_only_what_is_too_long_for_an_address_is_lost(alice: Visitor, clock: Man
 
 
 def test_a_clients_keys_are_still_there(store: Store, root: Visitor, clock: ManualClock) -> None:
-    keys = {"keys": [public(key_for("ES256"))]}
+    keys = public(key_for("ES256"))
     client_id = make_client(store, jwks=keys).record.client_id
     path = f"/admin/clients/{client_id}/edit"
     again = _sent_too_late(root, clock, path, name="renamed", auth_methods=["client_secret_basic"])
     assert 'value="renamed"' in again.text
-    assert str(keys["keys"][0]["x"]) in again.text
+    assert keys["keys"][0]["x"] in again.text
     assert clients.get(store, client_id).jwks is not None
 
 
