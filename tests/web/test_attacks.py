@@ -288,3 +288,8 @@ def test_a_form_that_is_too_long_for_an_address_does_not_break_the_way_back(
     fields = {"name": "a name", "description": "ä" * 255, "scopes": "api"}
     assert next_of(alice.post(TOKENS, **fields)) == [f"{NEW_TOKEN}?{urlencode(fields)}"]
     assert next_of(alice.post(TOKENS, description="x" * 60_000)) == [NEW_TOKEN]
+
+
+@pytest.mark.parametrize("value", ["alice", ""])
+def test_a_session_never_goes_with_a_sudo(root: Visitor, value: str) -> None:
+    assert root.http.get("/admin/users", headers={"Sudo": value}).status_code == 403

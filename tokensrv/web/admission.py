@@ -47,6 +47,9 @@ def admit() -> ResponseReturnValue | None:
         raise bad_request("The address holds letters that no address can have.")
     if page.is_file:
         return None
+    if "Sudo" in request.headers:
+        # Nobody acts as somebody else by a header that a session happens to go with.
+        raise forbidden("Sudo needs a personal access token, and the API.")
     is_form = request.method == "POST"
     if is_form:
         # Read here, so that every form has the same limit, and before the session is looked for:
