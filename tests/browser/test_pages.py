@@ -116,11 +116,12 @@ def _people_of_all_kinds(visit: Visit, site: Site) -> list[str]:
     for verb, person in people.items():
         assert site.api("POST", f"/users/{person.id}/{verb}").status_code == 201
     admin = site.person()
+    # First, since it ends whatever sessions there are.
+    assert site.api("PUT", f"/users/{admin.id}", json={"admin": True}).status_code == 200
     steps.set_up_app(steps.arrive(visit(), admin))
     new = {"name": "a rather long name of a token that somebody thought of", "scopes": ["api"]}
     made = site.api("POST", f"/users/{admin.id}/impersonation_tokens", json=new)
     site.keep(made.json()["token"])
-    assert site.api("PUT", f"/users/{admin.id}", json={"admin": True}).status_code == 200
     ids = [person.id for person in (site.person(), *people.values(), admin)]
     return [*(f"/admin/users/{id}" for id in ids), f"/admin/users/{admin.id}/impersonation_tokens"]
 
