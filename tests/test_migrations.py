@@ -20,7 +20,17 @@ from tokensrv.config import Settings
 from tokensrv.db import Base
 
 FOLDER = Path(tokensrv.migrations.__file__).parent
-_NUMBERED = ["client", "passkey", "recovery_code", "signing_key", "token", "user", "web_session"]
+_NUMBERED = [
+    "client",
+    "passkey",
+    "recovery_code",
+    "repository_rule",
+    "signing_key",
+    "ssh_key",
+    "token",
+    "user",
+    "web_session",
+]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 
 from flask import Flask
 
-from tokensrv import api, http, lookup, oauth, web
+from tokensrv import api, gate, http, lookup, oauth, web
 from tokensrv.clock import Clock, SystemClock
 from tokensrv.config import Settings, load
 from tokensrv.db import Store, db
@@ -48,4 +48,5 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     api.init_app(app)
     oauth.init_app(app)
     web.init_app(app)
+    gate.init_app(app)
     return app

@@ -15,7 +15,15 @@ _log = logging.getLogger("tokensrv.http")
 
 # The hottest path, and the ones that are asked all day long by machines.
 _QUIET: Final = frozenset(
-    {"/oauth/introspect", "/oauth/introspect/batch", "/healthz", "/readyz", "/metrics"}
+    {
+        "/gate/auth",
+        "/gate/git",
+        "/oauth/introspect",
+        "/oauth/introspect/batch",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
 )
 # The rest of such a path is a secret: calendars know no other place for it.
 _FEEDS: Final = "/-/calendar/"
@@ -35,7 +43,7 @@ def headers_for(path: str) -> dict[str, str]:
     headers = {"X-Frame-Options": "SAMEORIGIN", "X-Content-Type-Options": "nosniff"}
     if path == _KEPT:
         return headers
-    if path.startswith(("/api/", "/oauth/")):
+    if path.startswith(("/api/", "/oauth/", "/gate/", "/jwt/")):
         headers["Cache-Control"] = "no-store"
     if path.startswith("/oauth/"):
         # For caches older than Cache-Control (RFC 6749 §5.1).

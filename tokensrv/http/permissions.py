@@ -114,9 +114,12 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "metrics.show": _ADMIN_READ,
 }
 
-# These tell no secret, or authenticate their callers, the clients, themselves.
+# These tell no secret, or authenticate their callers themselves: the clients, whoever is at a gate.
 PUBLIC: Final = frozenset(
     {
+        "gate.auth",
+        "gate.git",
+        "gate.registry",
         "health.healthz",
         "health.readyz",
         "metadata.authorization_server",

@@ -6,8 +6,10 @@ from tokensrv.models.counting import Attempt, Submission, Tally
 from tokensrv.models.event import Event, EventHead
 from tokensrv.models.lease import CacheLease, CacheServer
 from tokensrv.models.link import CalendarFeed, PasswordReset
+from tokensrv.models.repository_rule import RepositoryRule
 from tokensrv.models.second_factor import Passkey, RecoveryCode, Totp
 from tokensrv.models.signing_key import SigningKey
+from tokensrv.models.ssh import SshKey, SshLogin
 from tokensrv.models.token import Token
 from tokensrv.models.user import User
 from tokensrv.models.web_session import WebSession
@@ -24,7 +26,10 @@ __all__ = [
     "Passkey",
     "PasswordReset",
     "RecoveryCode",
+    "RepositoryRule",
     "SigningKey",
+    "SshKey",
+    "SshLogin",
     "Submission",
     "Tally",
     "Token",

@@ -23,13 +23,16 @@ class SigningKey(Base):
     public_jwk: Mapped[dict[str, Any]] = mapped_column(JSON)
     private_encrypted: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(Moment)
-    # NULL: the newest of its algorithm, which signs as soon as the ones before it are retired.
-    # That moment may still lie ahead; after it a key only verifies what it has signed.
+    # NULL: the newest of its purpose and algorithm, which signs as soon as the ones before it are
+    # retired. That moment may still lie ahead; after it a key only verifies what it has signed.
     retired_at: Mapped[datetime | None] = mapped_column(Moment)
+    # What it signs: answers to services, or what a container registry lets somebody do.
+    purpose: Mapped[str] = mapped_column(String(16), server_default="answers")
 
     __table_args__ = (
         Index(
-            "uq_signing_key_alg_newest",
+            "uq_signing_key_purpose_alg_newest",
+            "purpose",
             "alg",
             unique=True,
             sqlite_where=text("retired_at IS NULL"),

@@ -30,6 +30,7 @@ class Metrics(Collector):
         self.registry.register(self)
         self._introspections: defaultdict[str, int] = defaultdict(int)
         self._sudos: defaultdict[str, int] = defaultdict(int)
+        self._gates: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._sources: list[Callable[[], Iterable[Metric]]] = []
         self._requests = Counter(
             "tokensrv_http_requests",
@@ -72,6 +73,10 @@ class Metrics(Collector):
         """Count a sudo, asked for by whoever acts or by a client: ``used``, or what refused it."""
         self._sudos[outcome] += 1
 
+    def at_gate(self, gate: str, outcome: str) -> None:
+        """Count somebody at a gate: ``entered``, or the check that stopped him."""
+        self._gates[(gate, outcome)] += 1
+
     def waited(self, seconds: float) -> None:
         """Count a verb that took power away and waited so long for the other workers."""
         self._waits.observe(seconds)
@@ -110,6 +115,12 @@ class Metrics(Collector):
             "Sudo over the API and in introspection: used, or the check that refused it.",
             {(outcome,): count for outcome, count in tuple(self._sudos.items())},
             labels=("outcome",),
+        )
+        yield counter(
+            "tokensrv_gate_visits",
+            "Credentials at the gates: entered, or the check that stopped them.",
+            dict(tuple(self._gates.items())),
+            labels=("gate", "outcome"),
         )
         for source in self._sources:
             yield from source()

@@ -1,9 +1,9 @@
 """Usage: what requests leave behind that need not be written before they are answered.
 
-Last-used moments and addresses, and how often a sudo was used or refused again within a minute.
-It is gathered in memory and flushed by one background thread, so that a read never writes; what is
-counted by the hour (``reports.tallies``) goes with it. On a kill the last minute is lost; at a
-graceful end it is flushed.
+Last-used moments and addresses, how often a sudo was used or refused again within a minute, and
+somebody turned away at a gate. It is gathered in memory and flushed by one background thread, so
+that a read never writes; what is counted by the hour (``reports.tallies``) goes with it. On a kill
+the last minute is lost; at a graceful end it is flushed.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ class Repeated:
     subject_id: int | None
     client_id: str | None
     check: str | None = None
+    # From where it came, of what is known by nothing better.
+    network: str | None = None
 
 
 @dataclass(slots=True)
@@ -114,9 +116,9 @@ class Usage:
     def written(self, key: Repeated, origin: Origin, event: NewEvent) -> None:
         """Remember that ``event`` stands in the log: from now on it is only counted.
 
-        A ``sudo.counted`` event tells at the end of the minute how many more there were. Two
-        requests at once may both find nothing and both write: that is one event too many,
-        never an answer before its event.
+        A ``sudo.counted`` or ``gate.counted`` event tells at the end of the minute how many more
+        there were. Two requests at once may both find nothing and both write: that is one event
+        too many, never an answer before its event.
         """
         with self._mutex:
             known = self._minutes.get(key)
@@ -219,7 +221,8 @@ def _counted(minute: _Minute) -> NewEvent:
         "count": minute.repeated,
         "minute": isoformat(from_ms(minute.minute * _MINUTE_MS)),
     }
-    return replace(minute.event, action="sudo.counted", data=data)
+    of_gate = minute.event.action == "gate.refused"
+    return replace(minute.event, action="gate.counted" if of_gate else "sudo.counted", data=data)
 
 
 def _is_address(text: str) -> bool:

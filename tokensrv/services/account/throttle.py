@@ -41,6 +41,8 @@ PASSWORD: Final = Limit("password", 10, _QUARTER, is_cleared=True)
 CODE: Final = Limit("code", 10, _QUARTER, is_cleared=True)
 # Many people may share a network, and only their failures count.
 NETWORK: Final = Limit("network", 50, _QUARTER)
+# Nobody guesses a token, but whoever tries is told to stop. A good one always opens.
+TOKEN: Final = Limit("token", 50, _QUARTER)
 # Three codes of a million are right at a time: years of this find none.
 CODES: Final = Limit("codes", 50, timedelta(days=1))
 
@@ -75,6 +77,11 @@ def for_password(account: str, ip: str | None) -> tuple[Budget, ...]:
     """Return what an attempt at a password draws from; ``account`` is ``account_of`` somebody."""
     where = network(ip)
     return (_budget(PASSWORD, account, where), _budget(NETWORK, where))
+
+
+def for_token(ip: str | None) -> tuple[Budget, ...]:
+    """Return what an attempt with a token that nobody knows draws from."""
+    return (_budget(TOKEN, network(ip)),)
 
 
 def for_code(store: Store, user_id: int, ip: str | None) -> tuple[Budget, ...]:

@@ -1,0 +1,51 @@
+"""Visits: a request at a gate, read from its WSGI environment as the fast path reads it, too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokensrv.config import Settings
+from tokensrv.domain.caller import InvalidSudo, SudoAsk
+from tokensrv.domain.gates import Entry, Gate
+from tokensrv.gate.original import Original
+from tokensrv.http import wsgi
+from tokensrv.http.parse import sudo
+from tokensrv.services.events import Origin
+from tokensrv.services.gates.entry import Visit
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+
+def of(
+    environ: WSGIEnvironment,
+    settings: Settings,
+    gate: Gate,
+    original: Original,
+    *,
+    request_id: str,
+    scopes: tuple[str, ...] = (),
+) -> Visit:
+    """Return what the request wants at this gate, with the sudo of its headers."""
+    origin = Origin(ip=wsgi.remote_address(environ, settings), request_id=request_id)
+    return Visit(gate, origin, original.method, original.path, asked(environ), scopes)
+
+
+def asked(environ: WSGIEnvironment) -> SudoAsk | InvalidSudo | None:
+    """Return the sudo that the headers ask for; a parameter in a URL is of somebody else's."""
+    return sudo.read(environ.get("HTTP_SUDO"), (), environ.get("HTTP_SUDO_REASON"), ())
+
+
+def identity(entry: Entry) -> list[tuple[str, str]]:
+    """Return the headers that tell a proxy who has entered; the actor only where he is another."""
+    caller = entry.caller
+    headers = [
+        ("X-Auth-User", caller.subject.username),
+        ("X-Auth-User-Id", str(caller.subject.id)),
+        ("X-Auth-Scopes", " ".join(caller.scopes)),
+    ]
+    if caller.token is not None:
+        headers.append(("X-Auth-Token-Id", str(caller.token.id)))
+    if caller.is_sudo:
+        headers.append(("X-Auth-Actor", caller.actor.username))
+    return headers
