@@ -29,6 +29,8 @@ PAGES = (
 )
 # The index of its folder, and what nobody can install without hand work. They say so themselves.
 NOT_RUN = ("docs/integrate/README.md", "docs/integrate/kong-apisix.md", "docs/integrate/spring.md")
+# These are followed by the tests of what they are about, which go on where a page ends.
+GATES = sorted(f"docs/gates/{page.name}" for page in REPOSITORY.glob("docs/gates/*.md"))
 
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
@@ -48,6 +50,13 @@ def test_a_page_does_what_it_says(page: str, tmp_path: Path, databases: Database
 @pytest.mark.parametrize("page", NOT_RUN)
 def test_a_page_that_is_not_run_has_nothing_to_run(page: str) -> None:
     assert blocks(page) == []
+
+
+@pytest.mark.parametrize("page", GATES)
+def test_a_page_about_a_gate_is_run_by_its_tests_or_has_nothing_to_run(page: str) -> None:
+    tests = (REPOSITORY / "tests" / "live" / "gates").glob("*.py")
+    is_run = any(f'"{page}"' in test.read_text(encoding="utf-8") for test in tests)
+    assert is_run == bool(blocks(page))
 
 
 def test_the_lines_that_init_prints_work(tmp_path: Path, databases: Databases) -> None:

@@ -10,28 +10,32 @@ import logging
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.conftest import ManualClock
 from tests.factories import make_admin, make_client, make_token, make_user
 from tests.oauth.conftest import basic
 from tests.services.conftest import contents
+from tokensrv.cli import main
 from tokensrv.db import Store
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.http.logs import JsonFormatter
 from tokensrv.services.reports.event_lists import EventFilter, list_events
 
 PASSWORD = "canary-Passw0rd-nobody-else-has"
-# What identifies a secret: even without its prefix nobody may find it anywhere.
-RANDOM_PART = -36
+# What identifies a secret: without its prefix nobody may find it anywhere, nor without its end,
+# which follows from the rest.
+RANDOM_PART = slice(-36, -6)
 
 
 class Canaries:
     """Every secret of an instance, some of them of nobody, and all that was answered."""
 
-    def __init__(self, store: Store, http: FlaskClient) -> None:
+    def __init__(self, store: Store, http: FlaskClient, clock: ManualClock) -> None:
         root, alice = make_admin(store), make_user(store)
-        self.http = http
+        self.http, self.clock = http, clock
         self.admin = make_token(store, root, ("api", "sudo")).secret
         self.user = make_token(store, alice).secret
         client = make_client(store, allow=("sudo", "revoke", "batch"))
@@ -39,16 +43,24 @@ class Canaries:
         self.unknown = mint("ts", Kind.PERSONAL)
         self.handed_out: list[str] = []
         self.answers: list[TestResponse] = []
+        self.commands: list[Result] = []
 
     @property
     def all(self) -> list[str]:
         secrets = [self.admin, self.user, self.client, self.unknown, *self.handed_out]
-        return [secret[RANDOM_PART:] for secret in secrets] + [PASSWORD]
+        return [secret[RANDOM_PART] for secret in secrets] + [PASSWORD]
 
     def send(self, method: str, path: str, **options: Any) -> TestResponse:
+        # In a minute of its own: what comes again within one is only counted.
+        self.clock.advance(seconds=60)
         answer = self.http.open(path, method=method, **options)
         self.answers.append(answer)
         return answer
+
+    def run(self, runner: CliRunner, *arguments: str, given: str = "", **told: str) -> Result:
+        done = runner.invoke(main, ["gate", *arguments], given, env=told)
+        self.commands.append(done)
+        return done
 
     def take(self, path: str, body: dict[str, Any], member: str = "token") -> str:
         """Return the secret that this one answer hands out."""
@@ -69,8 +81,8 @@ def loud(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 
 @pytest.fixture
-def canaries(store: Store, client: FlaskClient) -> Canaries:
-    return Canaries(store, client)
+def canaries(store: Store, client: FlaskClient, clock: ManualClock) -> Canaries:
+    return Canaries(store, client, clock)
 
 
 def _use_the_api(canaries: Canaries) -> None:
@@ -146,6 +158,60 @@ def _use_oauth(canaries: Canaries) -> None:
     canaries.send("POST", "/oauth/revoke", data={"token": canaries.handed_out[0]}, headers=good)
 
 
+def _use_the_gates(canaries: Canaries) -> None:
+    registry = "/jwt/auth?service=container_registry"
+    for secret in (canaries.admin, canaries.user, canaries.unknown, PASSWORD):
+        ways = (
+            {"Authorization": f"Bearer {secret}"},
+            {"Authorization": basic("alice", secret)},
+            {"Authorization": basic(secret, secret)},
+            {"Authorization": basic(secret, "nothing")},
+            {"Authorization": f"Digest username={secret}"},
+            {"PRIVATE-TOKEN": secret},
+        )
+        for way in ways:
+            git = {"X-Original-Method": "GET", "X-Original-URI": "/app.git/info/refs"}
+            canaries.send("GET", "/gate/auth", headers=way)
+            canaries.send("GET", "/gate/git", headers=way | git)
+            canaries.send("GET", registry, headers=way)
+    for secret in (canaries.user, canaries.unknown):
+        # The last one is cut in the middle, where what is written is.
+        for uri in (f"/{secret}?token={secret}", f"/%2574{secret[1:]}", f"/{'x' * 215}/{secret}"):
+            told = {"X-Original-Method": secret, "X-Original-URI": uri, "X-Request-Id": secret}
+            for credential in (canaries.admin, "nobody's"):
+                headers = told | {"PRIVATE-TOKEN": credential}
+                sudo = {"Sudo": secret, "Sudo-Reason": "x" * 215 + secret}
+                for path in ("/gate/auth", f"/gate/auth?scope={secret}", f"/gate/auth{uri}"):
+                    canaries.send("PROPFIND", path, headers=headers)
+                    canaries.send("GET", path, headers=headers | sudo)
+                canaries.send("GET", f"/gate/git?root={secret}", headers=headers | sudo)
+                canaries.send("GET", "/gate/git", headers=headers | {"Sudo": "x" * 215 + secret})
+        asked = f"scope=repository:{secret}:pull&account={secret}&client_id={secret}"
+        for path in (f"{registry}&{asked}", f"/jwt/auth?service={secret}"):
+            for sudo in ({}, {"Sudo": secret}, {"Sudo": "alice", "Sudo-Reason": secret}):
+                headers = {"PRIVATE-TOKEN": canaries.admin} | sudo
+                canaries.send("GET", path, headers=headers)
+    statuses = {answer.status_code for answer in canaries.answers[-200:]}
+    assert statuses >= {200, 401, 403}
+
+
+def _log_in_over_ssh(canaries: Canaries, runner: CliRunner) -> None:
+    # Each from elsewhere: what comes again from one place within a minute is not written.
+    hosts = (f"192.0.2.{number}" for number in range(256))
+    for secret in (canaries.admin, canaries.user, canaries.unknown, PASSWORD):
+        for told in ({"PAM_USER": "alice"}, {"PAM_USER": secret}):
+            canaries.run(runner, "ssh-auth", given=f"{secret}\0", PAM_RHOST=next(hosts), **told)
+    canaries.run(runner, "ssh-auth", PAM_USER="alice", PAM_RHOST=canaries.admin)
+    for secret in (canaries.admin, canaries.unknown):
+        for command in (secret, f"git-upload-pack '{secret}'", f"git-receive-pack {secret} x"):
+            told = {"SSH_ORIGINAL_COMMAND": command, "SSH_CONNECTION": f"{next(hosts)} 7 ::1 22"}
+            canaries.run(runner, "ssh-serve", **told)
+            canaries.run(runner, "ssh-serve", "--key", "7", **told)
+        canaries.run(runner, "ssh-keys", secret)
+        canaries.run(runner, "ssh-keys", "--fingerprint", secret)
+    assert {done.exit_code for done in canaries.commands} == {0, 1}
+
+
 def _break(canaries: Canaries, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a view fail with a secret in its very error."""
 
@@ -164,10 +230,13 @@ def test_no_secret_is_in_any_sink(
     loud: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
+    runner: CliRunner,
 ) -> None:
     _use_the_api(canaries)
     _put_secrets_where_none_belongs(canaries)
     _use_oauth(canaries)
+    _use_the_gates(canaries)
+    _log_in_over_ssh(canaries, runner)
     _break(canaries, monkeypatch)
     shown = canaries.send("GET", "/metrics", headers={"PRIVATE-TOKEN": canaries.admin})
     assert shown.status_code == 200
@@ -178,6 +247,7 @@ def test_no_secret_is_in_any_sink(
         "stderr": written.err,
         "events": repr(list_events(store, EventFilter(limit=1000))),
         "database": str(contents(store)),
+        "commands": "".join(done.output for done in canaries.commands),
         **{f"answer to {a.request.path}": f"{a.text} {a.headers}" for a in canaries.answers},
     }
     found = {name for name, text in sinks.items() for secret in canaries.all if secret in text}
@@ -189,6 +259,7 @@ def test_no_secret_is_in_any_sink(
 def test_the_files_of_an_instance_hold_no_secret(store: Store, canaries: Canaries) -> None:
     _use_the_api(canaries)
     _use_oauth(canaries)
+    _use_the_gates(canaries)
     files = [path for path in store.settings.instance.rglob("*") if path.is_file()]
     stored = b"".join(path.read_bytes() for path in files)
     assert [secret for secret in canaries.all if secret.encode() in stored] == []

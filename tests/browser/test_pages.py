@@ -17,6 +17,7 @@ from tests.browser.harness import steps
 from tests.browser.harness.barriers import barriers
 from tests.browser.harness.crawl import crawl, views
 from tests.browser.harness.site import Person, Site
+from tests.ssh_keys import new_line
 from tokensrv.services.account.sessions import Stage
 
 
@@ -74,6 +75,8 @@ def test_pages_for_users(visit: Visit, site: Site, app: Flask) -> None:
 def test_pages_for_admins(visit: Visit, site: Site, app: Flask) -> None:
     page = steps.arrive(visit(), site.root)
     starts = ["/admin", *_people_of_all_kinds(visit, site), *_clients(page, site)]
+    rule = {"prefix": "team/app", "user": "root", "access": "read"}
+    assert site.api("POST", "/tokensrv/rules", json=rule).status_code == 201
     found = Inspection(site, app, page, starts, views(app, admin=True))
     assert (found.faults, found.missed) == ({}, set())
 
@@ -100,6 +103,7 @@ def _live_a_little(page: Page, site: Site, person: Person) -> None:
     steps.plug_in_device(page)
     steps.add_passkey(page, "my laptop")
     site.token(person, name="a rather long name of a token that somebody thought of at night")
+    assert site.api("POST", f"/users/{person.id}/keys", json={"key": new_line()}).ok
     page.goto(steps.TOKENS)
     page.get_by_role("button", name="Make link").click()
     steps.confirm(page, "Make link")
@@ -122,8 +126,10 @@ def _people_of_all_kinds(visit: Visit, site: Site) -> list[str]:
     new = {"name": "a rather long name of a token that somebody thought of", "scopes": ["api"]}
     made = site.api("POST", f"/users/{admin.id}/impersonation_tokens", json=new)
     site.keep(made.json()["token"])
+    assert site.api("POST", f"/users/{admin.id}/keys", json={"key": new_line()}).ok
     ids = [person.id for person in (site.person(), *people.values(), admin)]
-    return [*(f"/admin/users/{id}" for id in ids), f"/admin/users/{admin.id}/impersonation_tokens"]
+    more = [f"/admin/users/{admin.id}/{part}" for part in ("impersonation_tokens", "ssh_keys")]
+    return [*(f"/admin/users/{id}" for id in ids), *more]
 
 
 def _clients(page: Page, site: Site) -> list[str]:

@@ -15,11 +15,12 @@ TOKEN = TokenFacts(7, "personal", 2, (), (), 0, None, is_revoked=False)
 READS_OF_USERS = {
     "self_token.show", "self_token.associations", "impersonation_tokens.list_tokens",
     "impersonation_tokens.get", "users.current_user", "users.list_users", "users.get_user",
+    "ssh_keys.list_own", "ssh_keys.get_own", "ssh_keys.list_of_user", "ssh_keys.get_of_user",
     "about.version", "about.metadata",
 }  # fmt: skip
 READS = READS_OF_USERS | {
     "tokens.list_tokens", "tokens.get_token", "clients.list_clients", "clients.get_client",
-    "explanation.explain", "events.list_events", "metrics.show",
+    "explanation.explain", "events.list_events", "metrics.show", "repository_rules.list_rules",
 }  # fmt: skip
 SELF = {name for name in PERMISSIONS if name.startswith("self_token.")}
 EVERY_SCOPE = SELF - {"self_token.rotate"}
@@ -28,7 +29,8 @@ MINTING = {
     "tokens.change_token", "tokens.rotate_token", "self_token.revoke", "self_token.rotate",
     "user_tokens.create_for_user", "user_tokens.create_for_self", "impersonation_tokens.create",
     "users.create_user", "clients.create_client", "clients.change_client",
-    "clients.update_client", "clients.rotate_secret",
+    "clients.update_client", "clients.rotate_secret", "ssh_keys.add_own", "ssh_keys.add_for_user",
+    "repository_rules.add_rule", "repository_rules.remove_rule",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 from gitlab.v4.objects import User
 
 from tests.live.servers import Server
+from tests.ssh_keys import new_line
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -153,6 +154,23 @@ def test_impersonation_tokens_act_as_their_owner(live_server: Server, alice: Use
     assert made.id not in [token.id for token in acting.personal_access_tokens.list()]
     alice.impersonationtokens.delete(made.id)
     assert alice.impersonationtokens.list(state="active") == []
+
+
+def test_ssh_keys_are_added_listed_and_deleted(live_server: Server, alice: User) -> None:
+    secret = alice.personal_access_tokens.create({"name": "mine", "scopes": ["api"]}).token
+    mine = as_user(live_server, secret)
+    mine.auth()
+    assert mine.user is not None
+    added = mine.user.keys.create({"title": "laptop", "key": new_line()})
+    given = alice.keys.create({"title": "desk", "key": new_line(), "expires_at": in_days(9)})
+    assert [key.title for key in mine.user.keys.list()] == ["laptop", "desk"]
+    assert mine.user.keys.get(given.id).expires_at == f"{in_days(9)}T00:00:00.000Z"
+    with pytest.raises(gitlab.GitlabCreateError) as taken:
+        mine.user.keys.create({"title": "again", "key": added.key})
+    assert "has already been taken" in str(taken.value)
+    added.delete()
+    alice.keys.delete(given.id)
+    assert mine.user.keys.list() == []
 
 
 def test_sudo_lists_gets_and_deletes_as_the_user(

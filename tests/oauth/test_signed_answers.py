@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from tests.conftest import START, QueryRecorder
 from tests.oauth.conftest import Service, World
 from tokensrv.clock import to_ms
-from tokensrv.services import signing_keys
+from tokensrv.services import key_pairs, signing_keys
 from tokensrv.services.events import COMMAND_LINE
 
 MEDIA_TYPE = "application/token-introspection+jwt"
@@ -70,7 +70,7 @@ def test_a_signed_answer_under_sudo_names_both(world: World) -> None:
 
 
 @pytest.mark.rfc9701("6")
-@pytest.mark.parametrize("alg", signing_keys.ALGORITHMS)
+@pytest.mark.parametrize("alg", key_pairs.ALGORITHMS)
 def test_each_client_gets_the_algorithm_that_it_registered(world: World, alg: str) -> None:
     service = world.service_with(introspection_signed_response_alg=alg)
     answer = service.introspect(world.alice_token.secret, JWT)

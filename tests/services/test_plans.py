@@ -6,6 +6,7 @@ tables, and is told to read or sort a whole one only where nothing else is left.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +24,7 @@ from tokensrv.db import Store
 from tokensrv.domain.usernames import target
 from tokensrv.lookup.statements import By, Shape, statement, values
 from tokensrv.models import Token
+from tokensrv.services import repositories
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.pages import Key
 from tokensrv.services.pruning import prune
@@ -307,3 +309,11 @@ def test_what_refers_to_a_deleted_row_is_found_although_its_index_holds_few(
     with _plans(store) as plans, store.read() as session:
         session.execute(select(Token.id).where(getattr(Token, column) == 7))
     assert _reads_in_order(plans[0], f"ix_token_{column}", "token"), plans[0]
+
+
+def test_the_rule_that_allows_a_repository_is_found_however_many_there_are(store: Store) -> None:
+    plan = _first_plan(store, lambda: repositories.allows(store, 7, "team/app", writes=True))
+    assert "uq_repository_rule_user_id_prefix" in plan
+    # Both columns are found in it. Whether there is any rule at all the first row tells.
+    assert re.search(r"user_id ?=.* AND .*prefix", plan), plan
+    assert "Seq Scan" not in plan

@@ -24,9 +24,10 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.errors import KeyUnavailable, StorageUnavailable
 from tokensrv.models import SigningKey
-from tokensrv.services import signing_keys
+from tokensrv.services import key_pairs, signing_keys
 from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.signing_keys import ALGORITHMS, KEPT, LEAD, rotate, signer_for
+from tokensrv.services.key_pairs import ALGORITHMS
+from tokensrv.services.signing_keys import KEPT, LEAD, rotate, signer_for
 
 TYPE = "example+jwt"
 # RFC 7638 §3.2.
@@ -96,7 +97,8 @@ def test_a_key_is_made_when_its_algorithm_is_first_needed(store: Store) -> None:
     assert shown(store) == [(kid, "signing")]
     (event,) = events_of(store)
     assert event.action == "key.created"
-    assert event.data == {"alg": "RS256", "kid": kid, "at_once": False, "via": "cli"}
+    told = {"alg": "RS256", "kid": kid, "purpose": "answers", "at_once": False, "via": "cli"}
+    assert event.data == told
 
 
 def test_nodes_that_need_it_at_once_make_one(settings: Settings, clock: ManualClock) -> None:
@@ -218,7 +220,7 @@ def test_a_node_without_the_master_key_makes_none_that_the_others_do_not_have(
     signing(store)
     store.settings.master_key_path.unlink()
     # What it has opened once it knows; another process does not.
-    signing_keys._private.cache_clear()  # noqa: SLF001  # there is no other process here
+    key_pairs._private.cache_clear()  # noqa: SLF001  # there is no other process here
     with pytest.raises(KeyUnavailable, match="is missing"):
         REFUSED[verb](store)
     assert not store.settings.master_key_path.exists()

@@ -129,7 +129,8 @@ def test_letters_that_no_address_has_are_refused(root: Visitor, path: str) -> No
 @pytest.fixture
 def doors(app: Flask) -> list[str]:
     """Return every address that takes a form, those of somebody who does not exist included."""
-    numbers = {"token_id": 9, "user_id": 9, "session_id": 9, "passkey_id": 9, "link_id": 9}
+    kinds = ("token", "user", "session", "passkey", "link", "rule", "key")
+    numbers = {f"{kind}_id": 9 for kind in kinds}
     rules = [rule for rule in app.url_map.iter_rules() if rule.endpoint in PAGES]
     built = [
         rule.build(numbers | {"client_id": "nobody"}, append_unknown=False)

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from tests.conftest import ManualClock
 from tests.factories import make_client, make_token, make_user
 from tests.services.conftest import contents
+from tests.ssh_keys import make_ssh_key
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
 from tokensrv.services.account.sessions import FRESH, Stage
@@ -47,10 +48,12 @@ class House:
         token = make_token(store, self.bob).record
         self._values = {
             "client_id": make_client(store).record.client_id,
+            "key_id": make_ssh_key(store, self.bob).id,
             "kind": "csv",
             "link_id": 1,
             "name": "tokensrv.css",
             "passkey_id": 1,
+            "rule_id": 1,
             "secret": "0" * 40,
             "seq": 1,
             "session_id": 1,

@@ -17,7 +17,9 @@ from tokensrv.api import (
     explanation,
     impersonation_tokens,
     openapi,
+    repository_rules,
     self_token,
+    ssh_keys,
     tokens,
     user_states,
     user_tokens,
@@ -34,6 +36,8 @@ BLUEPRINTS = (
     clients.bp,
     explanation.bp,
     events.bp,
+    repository_rules.bp,
+    ssh_keys.bp,
 )
 
 

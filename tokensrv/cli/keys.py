@@ -11,6 +11,7 @@ from tokensrv.cli.storage import current_store
 from tokensrv.clock import isoformat
 from tokensrv.services import signing_keys
 from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.key_pairs import ALGORITHMS
 from tokensrv.services.signing_keys import KeyRecord
 
 _COLUMNS = ("kid", "alg", "state", "created_at", "retired_at")
@@ -33,7 +34,7 @@ def list_(*, as_json: bool) -> None:
 @click.option(
     "--alg",
     "algs",
-    type=click.Choice(signing_keys.ALGORITHMS),
+    type=click.Choice(ALGORITHMS),
     multiple=True,
     help="For this algorithm; may be repeated. Without: for all that have a key.",
 )

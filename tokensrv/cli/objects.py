@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from tokensrv.api.schemas.clients import ClientObject, NewClientObject
 from tokensrv.api.schemas.explanations import ExplanationObject
+from tokensrv.api.schemas.repository_rules import RuleObject
 from tokensrv.api.schemas.tokens import NewTokenObject, TokenObject
 from tokensrv.api.schemas.user_forms import admin_forms
 from tokensrv.db import Store
@@ -22,6 +23,7 @@ from tokensrv.services.records import (
     TokenRecord,
     UserRecord,
 )
+from tokensrv.services.repositories import RuleRecord
 
 Object = dict[str, Any]
 
@@ -54,6 +56,11 @@ def client_object(client: ClientRecord) -> Object:
 def new_client_object(new: NewClient) -> Object:
     """Return a client just made, or given a new secret, with that secret."""
     return cast(Object, NewClientObject().dump(new))
+
+
+def rule_object(rule: RuleRecord) -> Object:
+    """Return a rule for repositories as the API shows it."""
+    return cast(Object, RuleObject().dump(rule))
 
 
 def explanation_object(explanation: Explanation) -> Object:

@@ -22,12 +22,15 @@ _WAYS_ON = {
     "email": "give an address such as alice@example.com",
     "expires_at": "it must be a day after today (UTC)",
     "name": "give 1 to 255 characters",
+    "prefix": "give whole segments of a path, such as team/app, or / for everything",
     "scopes": (
         f"choose from {', '.join(BUILT_IN)} and the setting TOKENSRV_EXTRA_SCOPES;"
         f" {' and '.join(sorted(ADMIN_ONLY))} are for admins alone"
     ),
     "username": "it has letters, digits and _ . - and is not a number",
 }
+# The groups that are not called like what they are about.
+_GROUPS = {"Rule": "gate rule"}
 
 
 def sentence(error: TokensrvError) -> str:
@@ -41,7 +44,8 @@ def _way_on(error: TokensrvError) -> str:
         case Invalid():
             return _WAYS_ON.get(error.field, "")
         case NotFound():
-            return f"`tokensrv {error.kind.lower()} list` shows what there is"
+            group = _GROUPS.get(error.kind, error.kind.lower())
+            return f"`tokensrv {group} list` shows what there is"
         case Taken():
             return "choose another"
         case StorageUnavailable():

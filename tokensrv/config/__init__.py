@@ -118,6 +118,13 @@ class Settings:
         " seconds, for which a revoked token may then live on.",
         values.whole(1, 3600),
     )
+    registry_token_seconds: int = _setting(
+        60,
+        "For so long a container registry believes what it was told of a token, also when that is"
+        " revoked meanwhile; Docker's adds a minute for clocks that differ. Its clients take 60 for"
+        " granted.",
+        values.whole(60, 3600),
+    )
     lease_seconds: float = _setting(
         2.0,
         "On PostgreSQL: the longest that a revocation waits for a process that answers from its"
@@ -145,6 +152,14 @@ class Settings:
         (),
         "Addresses or networks whose `X-Forwarded-For` and `X-Forwarded-Proto` count.",
         values.networks,
+    )
+    gate_scopes: tuple[str, ...] = _setting(
+        (),
+        "Which scopes `/gate/auth` requires for what: lines such as `GET,HEAD /files read_api` or"
+        " `* / api`, in the environment with `;` between them. The first whose methods and prefix"
+        " fit counts; what none fits is closed. Without a line every path is open to every token"
+        " that holds what the proxy requires.",
+        values.scope_lines,
     )
 
     @property

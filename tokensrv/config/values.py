@@ -17,6 +17,9 @@ _ON = frozenset({"on", "true", "yes", "1"})
 _OFF = frozenset({"off", "false", "no", "0"})
 _STANDARD_BASE64 = str.maketrans("-_", "+/")
 _SCOPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}")
+_METHODS = re.compile(r"\*|[A-Z][A-Z-]*(,[A-Z][A-Z-]*)*")
+# Whole segments, of which none is empty but the last: what a path is judged by.
+_PREFIX = re.compile(r"/|(/(?!\.\.?(/|$))[^/\s?#%\\;]+)+/?")
 Parser = Callable[[Any], Any]
 
 
@@ -83,6 +86,23 @@ def scopes(value: object) -> tuple[str, ...]:
         if not _SCOPE.fullmatch(word):
             raise ValueError(f"holds {word!r}, which cannot be the name of a scope")
     return found
+
+
+def scope_lines(value: object) -> tuple[str, ...]:
+    """Return lines ``METHODS PREFIX SCOPE...``: a TOML array, or a text of lines or with ``;``."""
+    if isinstance(value, str):
+        value = value.replace("\n", ";").split(";")
+    if not isinstance(value, list) or not all(isinstance(line, str) for line in value):
+        raise ValueError("must be a list of lines")
+    return tuple(_scope_line(line) for line in value if line.strip())
+
+
+def _scope_line(line: str) -> str:
+    methods, prefix, *wanted = (*line.split(), "", "")
+    names = scopes(" ".join(wanted))
+    if not (_METHODS.fullmatch(methods) and _PREFIX.fullmatch(prefix) and names):
+        raise ValueError(f"holds {line.strip()!r}, which is not METHODS PREFIX SCOPE...")
+    return " ".join((methods, prefix, *names))
 
 
 def networks(value: object) -> tuple[str, ...]:

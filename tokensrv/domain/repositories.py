@@ -8,12 +8,15 @@ is refused.
 from __future__ import annotations
 
 from enum import StrEnum
+from itertools import accumulate, takewhile
 from typing import Final
 
 from tokensrv.domain.texts import is_storable
 from tokensrv.errors import Invalid
 
 MAX_LENGTH: Final = 255
+# How the prefix of everything is written; it is stored, and compared, as the empty one.
+EVERYTHING: Final = "/"
 _SUFFIX: Final = ".git"
 
 
@@ -34,18 +37,22 @@ def path(text: str) -> str | None:
 
 
 def prefix(text: str) -> str:
-    """Return the prefix of a rule; ``/`` is every repository. Raises Invalid."""
-    trimmed = text.strip("/").removesuffix(_SUFFIX)
-    is_everything = text == "/"
-    if is_everything or (trimmed and len(trimmed) <= MAX_LENGTH and _is_plain(trimmed)):
-        return trimmed
-    raise Invalid("prefix")
+    """Return the prefix of a rule; ``/`` is every repository, "" then. Raises Invalid."""
+    if text == EVERYTHING:
+        return ""
+    trimmed = path(text)
+    if trimmed is None or len(trimmed) > MAX_LENGTH:
+        raise Invalid("prefix")
+    return trimmed
 
 
 def above(repository: str) -> list[str]:
-    """Return every prefix that fits a repository's path: the empty one, ..., itself."""
-    segments = repository.split("/")
-    return ["", *("/".join(segments[:count]) for count in range(1, len(segments) + 1))]
+    """Return every prefix that fits a repository's path: the empty one, ..., itself.
+
+    None that is longer than a rule's can be: the path is a stranger's, and may be of any length.
+    """
+    grown = accumulate(repository.split("/"), "{}/{}".format)
+    return ["", *takewhile(lambda prefix: len(prefix) <= MAX_LENGTH, grown)]
 
 
 def _is_plain(text: str) -> bool:

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from flask import Flask
 
+from tokensrv.gate import auth, fastpath, git, registry
+
 
 def init_app(app: Flask) -> None:
     """Add the routes of the edge to the application, and its fast path in front of it."""
+    auth.init_app(app)
+    git.init_app(app)
+    registry.init_app(app)
+    fastpath.init_app(app)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tokensrv.config import Settings
 from tokensrv.domain.caller import InvalidSudo, SudoAsk
 from tokensrv.domain.gates import Entry, Gate
+from tokensrv.domain.secret import masked
 from tokensrv.gate.original import Original
 from tokensrv.http import wsgi
 from tokensrv.http.parse import sudo
@@ -15,6 +16,9 @@ from tokensrv.services.gates.entry import Visit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+
+# What somebody wrote is kept, but not a book of it.
+_LONGEST: Final = 255
 
 
 def of(
@@ -28,7 +32,8 @@ def of(
 ) -> Visit:
     """Return what the request wants at this gate, with the sudo of its headers."""
     origin = Origin(ip=wsgi.remote_address(environ, settings), request_id=request_id)
-    return Visit(gate, origin, original.method, original.path, asked(environ), scopes)
+    method, path = _storable(original.method), _storable(original.path)
+    return Visit(gate, origin, method, path, asked(environ), scopes)
 
 
 def asked(environ: WSGIEnvironment) -> SudoAsk | InvalidSudo | None:
@@ -49,3 +54,10 @@ def identity(entry: Entry) -> list[tuple[str, str]]:
     if caller.is_sudo:
         headers.append(("X-Auth-Actor", caller.actor.username))
     return headers
+
+
+def _storable(text: str) -> str:
+    # What is for the record alone; no database has a form of a NUL or of half a character.
+    found = text.encode(errors="replace").decode().replace("\0", "?")
+    # Masked before it is cut: what is left of a secret looks like none.
+    return found if len(found) <= _LONGEST else str(masked(found))[:_LONGEST]

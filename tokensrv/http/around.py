@@ -25,6 +25,8 @@ _QUIET: Final = frozenset(
         "/metrics",
     }
 )
+# Some proxies ask below it, for every request.
+_ASKED_BELOW: Final = "/gate/auth/"
 # The rest of such a path is a secret: calendars know no other place for it.
 _FEEDS: Final = "/-/calendar/"
 # Public keys: the only answers there that may be kept, for as long as the route says.
@@ -63,7 +65,8 @@ def _end(response: Response) -> Response:
     if response.status_code == 204:
         # There is nothing to have a type.
         response.headers.pop("Content-Type", None)
-    if request.path not in _QUIET or response.status_code >= 400:
+    is_quiet = request.path in _QUIET or request.path.startswith(_ASKED_BELOW)
+    if not is_quiet or response.status_code >= 400:
         _log.info("request", extra=_line(response))
     return response
 

@@ -60,7 +60,7 @@ def healthz() -> ResponseReturnValue:
 def readyz() -> ResponseReturnValue:
     """Answer 200 when the database can be reached and its schema fits, else 503 and why.
 
-    Without a key only signed answers are missing: that is said, but the node goes on.
+    Without a key only what is signed is missing: that is said, but the node goes on.
     """
     degraded = None
     try:

@@ -57,8 +57,8 @@ _SELF = Permission(needs=None, reported="api read_api", is_self=True)
 _ADMIN_READ = replace(_READ, admin=Admin.BEFORE_VALIDATION)
 _ADMIN_WRITE = replace(_WRITE, admin=Admin.BEFORE_VALIDATION)
 _MANAGE = replace(_WRITE_USERS, admin=Admin.AFTER_VALIDATION)
-_IMPERSONATION_READ = replace(_READ_USERS, admin=Admin.BEFORE_VALIDATION)
-_IMPERSONATION_WRITE = replace(_WRITE_USERS, admin=Admin.BEFORE_VALIDATION)
+_ADMIN_READ_USERS = replace(_READ_USERS, admin=Admin.BEFORE_VALIDATION)
+_ADMIN_WRITE_USERS = replace(_WRITE_USERS, admin=Admin.BEFORE_VALIDATION)
 
 PERMISSIONS: Final[dict[str, Permission]] = {
     "tokens.list_tokens": _READ,
@@ -78,10 +78,10 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     ),
     "user_tokens.create_for_user": replace(_ADMIN_WRITE, under_sudo=False),
     "user_tokens.create_for_self": replace(_WRITE, under_sudo=False),
-    "impersonation_tokens.list_tokens": _IMPERSONATION_READ,
-    "impersonation_tokens.get": _IMPERSONATION_READ,
-    "impersonation_tokens.create": replace(_IMPERSONATION_WRITE, under_sudo=False),
-    "impersonation_tokens.revoke": _IMPERSONATION_WRITE,
+    "impersonation_tokens.list_tokens": _ADMIN_READ_USERS,
+    "impersonation_tokens.get": _ADMIN_READ_USERS,
+    "impersonation_tokens.create": replace(_ADMIN_WRITE_USERS, under_sudo=False),
+    "impersonation_tokens.revoke": _ADMIN_WRITE_USERS,
     "admin_token.identify": _ADMIN_WRITE,
     "admin_token.revoke": _ADMIN_WRITE,
     "users.current_user": _READ_USERS,
@@ -107,6 +107,18 @@ PERMISSIONS: Final[dict[str, Permission]] = {
     "clients.rotate_secret": replace(_ADMIN_WRITE, under_sudo=False),
     "clients.disable_client": _ADMIN_WRITE,
     "clients.enable_client": replace(_ADMIN_WRITE, under_sudo=False),
+    "repository_rules.list_rules": _ADMIN_READ,
+    # A rule outlives the request, and so does what is open without the last one.
+    "repository_rules.add_rule": replace(_ADMIN_WRITE, under_sudo=False),
+    "repository_rules.remove_rule": replace(_ADMIN_WRITE, under_sudo=False),
+    "ssh_keys.list_own": _READ_USERS,
+    "ssh_keys.get_own": _READ_USERS,
+    "ssh_keys.add_own": replace(_WRITE_USERS, under_sudo=False),
+    "ssh_keys.remove_own": _WRITE_USERS,
+    "ssh_keys.list_of_user": _ADMIN_READ_USERS,
+    "ssh_keys.get_of_user": _ADMIN_READ_USERS,
+    "ssh_keys.add_for_user": replace(_ADMIN_WRITE_USERS, under_sudo=False),
+    "ssh_keys.remove_of_user": _ADMIN_WRITE_USERS,
     "about.version": _READ_USERS,
     "about.metadata": _READ_USERS,
     "explanation.explain": replace(_READ, asks_about_sudo=True),

@@ -18,7 +18,7 @@ from tokensrv.http import context, resource
 from tokensrv.oauth.token import GRANT_TYPE
 from tokensrv.services.client_keys import ALGORITHMS as CLIENT_ALGORITHMS
 from tokensrv.services.client_values import AUTH_METHODS
-from tokensrv.services.signing_keys import ALGORITHMS
+from tokensrv.services.key_pairs import ALGORITHMS
 
 bp = Blueprint("metadata", __name__, url_prefix="/.well-known")
 

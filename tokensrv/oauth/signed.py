@@ -12,7 +12,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from tokensrv.domain.introspection import Answer
-from tokensrv.services.signing_keys import Signer
+from tokensrv.services.key_pairs import Signer
 
 MEDIA_TYPE: Final = "application/token-introspection+jwt"
 _TYPE: Final = "token-introspection+jwt"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, Check, Refusal
 from tokensrv.domain.introspection import Judgement, Verdict
+from tokensrv.domain.secret import masked
 from tokensrv.services.authority import decide_again
 from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.usage import Repeated, Usage
@@ -129,12 +130,13 @@ def _event(judgement: Judgement, method: str, path: str) -> NewEvent:
         token_id=judgement.token.id if judgement.token else None,
         actor=judgement.actor,
         subject=judgement.target,
-        reason=ask.reason[:_LONGEST] if ask and ask.reason else None,
+        # Masked first: what is left of a secret that was cut looks like none.
+        reason=masked(ask.reason)[:_LONGEST] if ask and ask.reason else None,
         data={
             "check": judgement.check.value,
             "method": method,
             "path": path,
-            "target": ask.target.text[:_LONGEST] if ask else "",
+            "target": masked(ask.target.text)[:_LONGEST] if ask else "",
         },
     )
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from tokensrv.clock import utcnow
 from tokensrv.db import Store
+from tokensrv.domain.texts import is_storable
 from tokensrv.domain.usernames import target
 from tokensrv.errors import Forbidden, NotFound, Taken
 from tokensrv.models import User
@@ -160,6 +161,9 @@ def get(store: Store, user_id: int) -> UserRecord:
 
 def find(store: Store, name: str) -> UserRecord | None:
     """Return whom an id or a username names, in any case."""
+    # Nobody is called what no database can even be asked for.
+    if not is_storable(name):
+        return None
     named = target(name)
     column, value = (User.id, named.id) if named.id is not None else (User.username_key, named.key)
     with store.read() as session:

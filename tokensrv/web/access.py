@@ -88,6 +88,14 @@ PAGES: Final[dict[str, Page]] = {
     "web.feed.make": _CREDENTIAL,
     "web.feed.ask_revocation": _OWN,
     "web.feed.revoke": _OWN,
+    "web.ssh_keys.show": _OWN,
+    "web.ssh_keys.new": _CREDENTIAL,
+    # Not the key: somebody may have pasted a private one.
+    "web.ssh_keys.add": replace(
+        _CREDENTIAL, form="web.ssh_keys.new", keeps=("title", "expires_at")
+    ),
+    "web.ssh_keys.ask_remove": _OWN,
+    "web.ssh_keys.remove": _OWN,
     "web.account.show": Page(acting=False),
     "web.password.show": Page(acting=False),
     "web.password.change": Page(acting=False),
@@ -146,6 +154,9 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "web.impersonation_tokens.ask_revocation": _ADMIN,
     "web.impersonation_tokens.revoke": _ADMIN,
+    "web.user_ssh_keys.show": _ADMIN,
+    "web.user_ssh_keys.ask_remove": _ADMIN,
+    "web.user_ssh_keys.remove": _ADMIN,
     "web.acting.show": _ADMIN_CREDENTIAL,
     "web.acting.start": replace(_ADMIN_CREDENTIAL, form="web.acting.show", keeps=("reason",)),
     "web.inventory.show": _ADMIN,
@@ -174,6 +185,12 @@ PAGES: Final[dict[str, Page]] = {
     "web.client_changes.disable": _ADMIN,
     "web.client_changes.enable": _ADMIN,
     "web.client_changes.delete": _ADMIN,
+    "web.repositories.show": _ADMIN,
+    "web.repositories.add": replace(
+        _ADMIN, form="web.repositories.show", keeps=("prefix", "username", "access")
+    ),
+    "web.repositories.ask_removal": _ADMIN,
+    "web.repositories.remove": _ADMIN,
     "web.events.show": _ADMIN,
     "web.events.detail": _ADMIN,
     "web.events.export": _ADMIN,

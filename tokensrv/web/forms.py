@@ -122,6 +122,7 @@ _SENTENCES: Final = {
     ("scopes", "is missing"): "At least one scope is required.",
     ("auth_methods", "is empty"): "At least one way is required.",
     ("expires_at", "is invalid"): "The day must lie after today.",
+    ("prefix", "is invalid"): "Write whole parts of a path, such as team/app, or / for everything.",
 }
 
 

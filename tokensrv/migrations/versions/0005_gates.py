@@ -42,11 +42,11 @@ def _create_repository_rule() -> None:
         "repository_rule",
         sa.Column("id", _ID, nullable=False),
         sa.Column("prefix", sa.String(255), nullable=False),
-        sa.Column("user_id", _ID, nullable=False),
+        sa.Column("user_id", _ID, nullable=True),
         sa.Column("access", sa.String(8), nullable=False),
         sa.Column("created_at", _MOMENT, nullable=False),
         sa.CheckConstraint("access IN ('read', 'write')", name=op.f("ck_repository_rule_access")),
-        _cascading("repository_rule", "user"),
+        _referring("repository_rule", "user", ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_repository_rule")),
         sqlite_autoincrement=True,
     )
@@ -67,7 +67,7 @@ def _create_ssh_key() -> None:
         sa.Column("expires_at", _MOMENT, nullable=True),
         sa.Column("last_used_at", _MOMENT, nullable=True),
         _is_digest("ssh_key", "fingerprint"),
-        _cascading("ssh_key", "user"),
+        _referring("ssh_key", "user", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ssh_key")),
         sa.UniqueConstraint("fingerprint", name=op.f("uq_ssh_key_fingerprint")),
         sqlite_autoincrement=True,
@@ -82,7 +82,7 @@ def _create_ssh_login() -> None:
         sa.Column("token_id", _ID, nullable=False),
         sa.Column("created_at", _MOMENT, nullable=False),
         _is_digest("ssh_login", "connection"),
-        _cascading("ssh_login", "token"),
+        _referring("ssh_login", "token", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("connection", name=op.f("pk_ssh_login")),
     )
     op.create_index("ix_ssh_login_token_id", "ssh_login", ["token_id"])
@@ -100,10 +100,10 @@ def _create_newest(name: str, columns: list[str]) -> None:
     )
 
 
-def _cascading(table: str, whose: str) -> sa.ForeignKeyConstraint:
+def _referring(table: str, whose: str, *, ondelete: str) -> sa.ForeignKeyConstraint:
     column = f"{whose}_id"
     return sa.ForeignKeyConstraint(
-        [column], [f"{whose}.id"], name=op.f(f"fk_{table}_{column}"), ondelete="CASCADE"
+        [column], [f"{whose}.id"], name=op.f(f"fk_{table}_{column}"), ondelete=ondelete
     )
 
 

@@ -61,10 +61,13 @@ def enter(
 
     ``metrics`` None: it is not counted. Raises StorageUnavailable, and then nobody may enter.
     """
-    target = visit.question.target
-    digest = token_digest(secret)
-    facts = Facts() if digest is None else lookup.find(digest=digest, target=target)
-    return decide(store, usage, facts, visit, metrics=metrics)
+    return decide(store, usage, facts_of(lookup, visit, secret), visit, metrics=metrics)
+
+
+def facts_of(lookup: Lookup, visit: Visit, secret: str) -> Facts:
+    """Return what the decision is made of; what cannot be a token costs no look at storage."""
+    digest, target = token_digest(secret), visit.question.target
+    return Facts() if digest is None else lookup.find(digest=digest, target=target)
 
 
 def decide(

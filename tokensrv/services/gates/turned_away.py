@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tokensrv.db import Store
 from tokensrv.domain.caller import Check
 from tokensrv.domain.gates import NoEntry, Obstacle
+from tokensrv.domain.secret import masked
 from tokensrv.services.account.throttle import network
 from tokensrv.services.events import NewEvent, append
 from tokensrv.services.metrics import Metrics
@@ -68,11 +69,12 @@ def _event(visit: Visit, refused: NoEntry) -> NewEvent:
     data = {
         "gate": visit.gate.value,
         "check": refused.check.value,
-        "method": visit.method[:_LONGEST],
-        "path": visit.path[:_LONGEST],
+        # Masked first: what is left of a secret that was cut looks like none.
+        "method": masked(visit.method)[:_LONGEST],
+        "path": masked(visit.path)[:_LONGEST],
     }
     if refused.missing:
-        data["missing"] = " ".join(refused.missing)
+        data["missing"] = masked(" ".join(refused.missing))[:_LONGEST]
     return NewEvent(
         action=ACTION,
         token_id=None if refused.token is None else refused.token.id,

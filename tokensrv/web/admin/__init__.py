@@ -1,7 +1,25 @@
-"""Administration: users, tokens, clients, and what happened."""
+"""Administration: users, tokens, clients, rules for repositories, and what happened."""
 
 from __future__ import annotations
 
-from tokensrv.web.admin import acting, clients, events, explain, overview, tokens, users
+from tokensrv.web.admin import (
+    acting,
+    clients,
+    events,
+    explain,
+    overview,
+    repositories,
+    tokens,
+    users,
+)
 
-PAGES = (overview.bp, *users.PAGES, *tokens.PAGES, *clients.PAGES, events.bp, explain.bp, acting.bp)
+PAGES = (
+    overview.bp,
+    *users.PAGES,
+    *tokens.PAGES,
+    *clients.PAGES,
+    repositories.bp,
+    events.bp,
+    explain.bp,
+    acting.bp,
+)

@@ -10,6 +10,7 @@ from tokensrv.web.admin.users import (
     listing,
     new,
     reset_link,
+    ssh_keys,
     user,
 )
 
@@ -22,4 +23,5 @@ PAGES = (
     deletion.bp,
     reset_link.bp,
     impersonation_tokens.bp,
+    ssh_keys.bp,
 )

@@ -1,0 +1,110 @@
+"""`tokensrv gate ssh-keys`, as sshd calls it, and what ssh-keygen makes of the lines."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Commands
+from tests.factories import make_user
+from tests.ssh_keys import make_ssh_key, new_line
+from tokensrv.config import Settings
+from tokensrv.db import Store
+from tokensrv.services import user_states
+from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.records import UserRecord
+from tokensrv.services.ssh_keys import KeyRecord
+
+
+@pytest.fixture
+def alice(store: Store) -> UserRecord:
+    return make_user(store)
+
+
+@pytest.fixture
+def key(store: Store, alice: UserRecord) -> KeyRecord:
+    return make_ssh_key(store, alice)
+
+
+def test_a_line_forces_the_one_command_and_allows_nothing_else(
+    commands: Commands, settings: Settings, key: KeyRecord
+) -> None:
+    [line] = commands.text("gate", "ssh-keys", "ALICE").splitlines()
+    options, _, found = line.partition(" ssh-ed25519 ")
+    assert f"ssh-ed25519 {found}" == key.key
+    restricted, _, command = options.partition(",command=")
+    assert restricted == "restrict"
+    assert shlex.split(command.strip('"')) == [
+        "env",
+        f"TOKENSRV_INSTANCE={settings.instance}",
+        str(Path(sys.argv[0]).absolute()),
+        "gate",
+        "ssh-serve",
+        "--key",
+        str(key.id),
+        "--root",
+        "/srv/git",
+    ]
+
+
+@pytest.mark.usefixtures("key")
+@pytest.mark.parametrize("root", ["/srv/my git", '/srv/"quoted"', "/srv/it's", "/srv/$HOME;ls"])
+def test_a_strange_root_stays_one_word_within_the_quotes(commands: Commands, root: str) -> None:
+    [line] = commands.text("gate", "ssh-keys", "alice", "--root", root).splitlines()
+    # As sshd reads it: up to the first quote without a backslash.
+    quoted = line.partition('command="')[2].partition('" ssh-ed25519')[0]
+    assert '"' not in quoted.replace('\\"', "")
+    assert shlex.split(quoted.replace('\\"', '"'))[-1] == root
+
+
+@pytest.mark.usefixtures("key")
+def test_openssh_reads_the_lines(commands: Commands, key: KeyRecord, tmp_path: Path) -> None:
+    authorized_keys = tmp_path / "authorized_keys"
+    authorized_keys.write_text(commands.text("gate", "ssh-keys", "alice", "--root", '/a "b'))
+    shown = subprocess.run(
+        ["ssh-keygen", "-l", "-f", authorized_keys], capture_output=True, text=True, check=True
+    )
+    assert key.fingerprint in shown.stdout
+
+
+def test_a_fingerprint_finds_the_one_key(
+    commands: Commands, store: Store, alice: UserRecord, key: KeyRecord
+) -> None:
+    other = make_ssh_key(store, alice, new_line())
+    named = ("gate", "ssh-keys", "alice", "--fingerprint", key.fingerprint)
+    shared = ("gate", "ssh-keys", "--fingerprint", other.fingerprint)
+    assert len(commands.text("gate", "ssh-keys", "alice").splitlines()) == 2
+    assert commands.text(*named).rstrip().endswith(key.key)
+    assert commands.text(*shared).rstrip().endswith(other.key)
+
+
+@pytest.mark.parametrize("named", ["nobody", "SHA256", "bob"])
+@pytest.mark.usefixtures("key")
+def test_whoever_has_no_key_has_no_line(commands: Commands, store: Store, named: str) -> None:
+    bob = make_user(store, "bob")
+    assert commands.text("gate", "ssh-keys", named) == ""
+    # An account of the machine that is called like an id is not that user's.
+    assert commands.text("gate", "ssh-keys", str(bob.id - 1)) == ""
+
+
+@pytest.mark.parametrize("fingerprint", ["", "SHA256:", "SHA256:" + "A" * 43, "MD5:00"])
+@pytest.mark.usefixtures("key")
+def test_a_fingerprint_that_nobody_has_has_no_line(commands: Commands, fingerprint: str) -> None:
+    assert commands.text("gate", "ssh-keys", "--fingerprint", fingerprint) == ""
+    assert commands.text("gate", "ssh-keys", "alice", "--fingerprint", fingerprint) == ""
+
+
+def test_a_blocked_user_has_no_line(
+    commands: Commands, store: Store, alice: UserRecord, key: KeyRecord
+) -> None:
+    user_states.block(store, COMMAND_LINE, alice.id)
+    assert commands.text("gate", "ssh-keys", "alice") == ""
+    assert commands.text("gate", "ssh-keys", "--fingerprint", key.fingerprint) == ""
+
+
+def test_somebody_must_be_named(commands: Commands) -> None:
+    assert commands.run("gate", "ssh-keys").exit_code == 2

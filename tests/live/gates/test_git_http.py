@@ -1,0 +1,347 @@
+"""Git itself through nginx and `git http-backend`, set up as the page says.
+
+The page is followed to its end; here is whom the gate lets in after that, and what Git tells them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import requests
+
+from tests.databases import Databases, opened
+from tests.factories import make_token, make_totp, make_user
+from tests.live.gates.proxies import CLIENT, settings_of
+from tests.live.pages import followed, variables_of, with_alice
+from tests.live.servers import Server, free_port, initialise, listens, serving, wait_for
+from tokensrv.config import load
+from tokensrv.db import Store
+from tokensrv.domain.repositories import Access
+from tokensrv.services import repositories, users
+from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.records import UserRecord
+
+PAGE = "docs/gates/git-http.md"
+PASSWORD = "correct horse battery staple"
+NO_FETCH = "remote: You are not allowed to download code."
+NO_PUSH = "remote: You are not allowed to upload code."
+DENIED = "remote: HTTP Basic: Access denied."
+REFS = "/team/app.git/info/refs?service="
+
+# What is stored where makes no difference to Git.
+pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.sqlite]
+
+PATIENCE_SECONDS = 60
+# A helper as good as any other: Git asks it once the gate has asked for a password.
+HELPER = '!printf "username=%s\\npassword=%s\\n" "$LOGIN" "$SECRET" #'
+# It tells whoever pushes what a hook can learn about him.
+HOOK = "#!/bin/sh\nenv | grep -E 'USER|HTTP_' | sort\n"
+
+
+@dataclass(frozen=True)
+class Host:
+    """Repositories behind the gate, and the folder where they and people's clones are."""
+
+    server: Server
+    store: Store
+    folder: Path
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Return where the repositories are."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def user(self) -> UserRecord:
+        """Return a new user whose password is PASSWORD."""
+        made = make_user(self.store, f"user-{uuid4().hex[:8]}")
+        users.set_password(self.store, COMMAND_LINE, made.id, PASSWORD, is_expired=False)
+        return made
+
+    def token(self, *scopes: str, user: str = "alice") -> str:
+        """Return the secret of a new token."""
+        owner = users.find(self.store, user)
+        assert owner is not None
+        return make_token(self.store, owner, scopes).secret
+
+    def repository(self) -> str:
+        """Return the path of a new repository with the hook."""
+        path = f"team/{uuid4().hex[:8]}.git"
+        whole = self.folder / "repositories" / path
+        subprocess.run(["git", "init", "--quiet", "--bare", whole], check=True)
+        hook = whole / "hooks" / "post-receive"
+        hook.write_text(HOOK)
+        hook.chmod(0o755)
+        return path
+
+    def git(
+        self, *arguments: str, secret: str = "", login: str = "git", headers: tuple[str, ...] = ()
+    ) -> tuple[bool, str]:
+        """Return whether Git was content, and all that it said."""
+        options = [word for line in headers for word in ("-c", f"http.extraHeader={line}")]
+        done = subprocess.run(
+            ["git", "-c", f"credential.helper={HELPER}", *options, *arguments],
+            check=False,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(self.folder / "nobody"),
+                "GIT_TERMINAL_PROMPT": "0",
+                "LOGIN": login,
+                "SECRET": secret,
+                **{f"GIT_{who}_NAME": "A" for who in ("AUTHOR", "COMMITTER")},
+                **{f"GIT_{who}_EMAIL": "a@example.org" for who in ("AUTHOR", "COMMITTER")},
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        return done.returncode == 0, done.stdout
+
+    def commit(self, folder: Path) -> Path:
+        """Return the folder, which is a repository with a commit to push now."""
+        for command in ("init", "add .", "commit --allow-empty --message a"):
+            assert self.git("-C", str(folder), *command.split())[0]
+        return folder
+
+    def fetch(self, secret: str, *, path: str = "team/app.git", login: str = "git") -> str:
+        """Return what Git said of a clone that may have failed; nothing if it did not."""
+        target = str(self.folder / f"clone-{uuid4().hex[:8]}")
+        command = ("clone", "--quiet", f"{self.url}/{path}", target)
+        is_done, said = self.git(*command, secret=secret, login=login)
+        assert is_done == Path(target).exists()
+        return "" if is_done else said
+
+    def push(self, secret: str, path: str, *headers: str) -> tuple[bool, str]:
+        """Return whether a push went through, and what Git said."""
+        command = (
+            "-C",
+            str(self.folder / "work"),
+            "push",
+            f"{self.url}/{path}",
+            "HEAD:refs/heads/main",
+        )
+        return self.git(*command, secret=secret, headers=headers)
+
+    def ask(
+        self, path: str, secret: str, *, method: str = "GET", login: str = "git", **headers: str
+    ) -> HTTPResponse:
+        """Return the answer to a request from another address, which Git itself cannot send."""
+        pair = b64encode(f"{login}:{secret}".encode()).decode()
+        connection = HTTPConnection("127.0.0.1", self.port, PATIENCE_SECONDS, (CLIENT, 0))
+        sent = {"Authorization": f"Basic {pair}"} | headers
+        connection.request(method, path, headers=sent)
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Host]:
+    folder = tmp_path_factory.mktemp("git")
+    instance, page = initialise(folder / "instance", databases), folder / "page"
+    (folder / "instance" / "tokensrv.toml").write_text(settings_of(PAGE), encoding="utf-8")
+    with serving(instance, folder / "serve.log") as server:
+        variables = with_alice(variables_of(server)) | {"HOME": str(page)}
+        with (
+            followed(PAGE, server, variables, page, to_the_end=True) as ports,
+            opened(load(dict(instance.environment))) as store,
+        ):
+            found = Host(server, store, page, int(ports("8080")))
+            (page / "work").mkdir()
+            found.commit(page / "work")
+            yield found
+
+
+def test_who_brings_nothing_is_asked_for_a_password_in_the_words_of_tokensrv(host: Host) -> None:
+    uri = f"{REFS}git-upload-pack"
+    answer = requests.get(f"{host.url}{uri}", timeout=PATIENCE_SECONDS)
+    told = {"X-Original-Method": "GET", "X-Original-URI": uri}
+    own = requests.get(f"{host.server.url}/gate/git", headers=told, timeout=PATIENCE_SECONDS)
+    assert (answer.status_code, own.status_code) == (401, 401)
+    for name in ("WWW-Authenticate", "Content-Type"):
+        assert answer.headers[name].partition(";")[0] == own.headers[name].partition(";")[0]
+    assert answer.text == own.text
+
+
+@pytest.mark.parametrize(
+    ("scope", "fetches", "pushes"),
+    [
+        ("api", True, True),
+        ("write_repository", True, True),
+        ("read_repository", True, False),
+        ("read_api", True, False),
+        ("read_user", False, False),
+    ],
+)
+def test_scopes_say_who_fetches_and_who_pushes(
+    host: Host, scope: str, fetches: bool, pushes: bool
+) -> None:
+    secret, path = host.token(scope), host.repository()
+    refused = host.fetch(secret, path=path)
+    assert (not refused) == fetches, refused
+    assert fetches or NO_FETCH in refused
+    is_pushed, said = host.push(secret, path)
+    assert is_pushed == pushes, said
+    assert pushes or NO_PUSH in said
+
+
+def test_sudo_alone_opens_nothing_and_a_refused_one_is_not_left_out(host: Host) -> None:
+    secret, path = host.token("sudo", user="root"), host.repository()
+    for headers, text in (((), NO_PUSH), (("Sudo: root",), NO_PUSH), (("Sudo;",), NO_PUSH)):
+        is_pushed, said = host.push(secret, path, *headers)
+        assert not is_pushed
+        assert text in said
+    is_pushed, said = host.push(secret, path, "Sudo: alice")
+    assert is_pushed
+    assert "HTTP_X_AUTH_ACTOR=root" in said
+
+
+def test_a_token_that_is_revoked_in_the_middle_opens_nothing_more(host: Host) -> None:
+    secret, path = host.token("write_repository"), host.repository()
+    assert host.push(secret, path)[0]
+    requests.delete(
+        f"{host.server.url}/api/v4/personal_access_tokens/self",
+        headers={"PRIVATE-TOKEN": secret},
+        timeout=PATIENCE_SECONDS,
+    ).raise_for_status()
+    is_pushed, said = host.push(secret, path)
+    assert not is_pushed
+    assert DENIED in said
+    assert DENIED in host.fetch(secret, path=path)
+
+
+def test_a_hook_learns_who_pushes_from_the_gate_alone(host: Host) -> None:
+    secret = host.token("api")
+    spoofed = ("User", "User-Id", "Scopes", "Token-Id", "Actor")
+    is_pushed, said = host.push(
+        secret,
+        host.repository(),
+        *(f"X-Auth-{name}: evil" for name in spoofed),
+        *(f"X_Auth_{name.replace('-', '_')}: evil" for name in spoofed),
+        "Remote-User: evil",
+        "X-Remote-User: evil",
+        "Connection: X-Auth-User",
+        "Proxy: evil",
+    )
+    assert is_pushed, said
+    told = dict(line.split("=", 1) for line in _of_hook(said))
+    remote = {name: told.pop(name) for name in list(told) if "REMOTE" in name}
+    assert remote == {
+        "REMOTE_USER": "alice",
+        "HTTP_REMOTE_USER": "evil",
+        "HTTP_X_REMOTE_USER": "evil",
+    }
+    assert "evil" not in told.values()
+    assert (told["HTTP_X_AUTH_USER"], told["HTTP_X_AUTH_SCOPES"]) == ("alice", "api")
+    assert secret not in said
+    assert "HTTP_AUTHORIZATION" not in told or told["HTTP_AUTHORIZATION"] == ""
+
+
+def _of_hook(said: str) -> list[str]:
+    lines = (line.removeprefix("remote: ").rstrip() for line in said.splitlines())
+    return [line for line in lines if "=" in line and line.split("=")[0].isupper()]
+
+
+def test_what_a_client_says_of_its_request_does_not_count(host: Host) -> None:
+    secret, uri = host.token("read_repository"), f"{REFS}git-upload-pack"
+    for header in ("X-Original-URI", "X-Forwarded-Uri"):
+        asked = host.ask("/team/app.git/git-receive-pack", secret, method="POST", **{header: uri})
+        assert asked.status == 403
+    for method in ("X-Original-Method", "X-Forwarded-Method"):
+        asked = host.ask("/team/app.git/HEAD", secret, method="PUT", **{method: "GET"})
+        assert asked.status == 403
+    assert host.ask(uri, secret, **{"X-Forwarded-Uri": "/x"}).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{REFS}git-upload-pack&service=git-receive-pack",
+        f"{REFS}git-receive-pac%6B",
+        "/team/app.git/git%2Dreceive-pack",
+        "/team//app.git/HEAD",
+        "/other/%2e%2e/team/app.git/HEAD",
+        "/team/app.git/git-receive-pack#/git-upload-pack",
+    ],
+)
+def test_no_spelling_makes_more_of_a_token_that_may_read(host: Host, path: str) -> None:
+    assert host.ask(path, host.token("read_repository")).status == 403
+
+
+def test_a_password_opens_until_there_is_a_second_factor(host: Host) -> None:
+    user = host.user()
+    assert host.fetch(PASSWORD, login=user.username) == ""
+    make_totp(host.store, user)
+    refused = host.fetch(PASSWORD, login=user.username)
+    assert DENIED in refused
+    assert "you're required to use a token instead of a password" in refused
+    assert host.fetch(host.token("read_repository", user=user.username)) == ""
+
+
+def test_guessing_passwords_is_stopped_and_locks_nobody_out(host: Host) -> None:
+    user, uri = host.user().username, f"{REFS}git-upload-pack"
+    statuses = [host.ask(uri, f"guess {number}", login=user).status for number in range(10)]
+    assert statuses == [401] * 10
+    stopped = host.ask(uri, PASSWORD, login=user)
+    assert stopped.status == 403
+    assert 0 < int(stopped.headers["Retry-After"]) <= 900
+    # From there a token still opens, and from elsewhere the password.
+    assert host.ask(uri, host.token("api", user=user)).status == 200
+    assert host.fetch(PASSWORD, login=user) == ""
+
+
+def test_rules_close_what_they_do_not_allow(host: Host) -> None:
+    user, path, secret = host.user(), host.repository(), host.token("api")
+    rule = repositories.add(
+        host.store, COMMAND_LINE, prefix=path, user_id=user.id, access=Access.READ
+    )
+    try:
+        assert host.fetch(PASSWORD, path=path, login=user.username) == ""
+        assert NO_PUSH in host.push(host.token("api", user=user.username), path)[1]
+        assert NO_FETCH in host.fetch(secret, path=path)
+    finally:
+        repositories.remove(host.store, COMMAND_LINE, rule.id)
+    assert host.fetch(secret, path=path) == ""
+
+
+def test_a_large_push_goes_through_in_pieces(host: Host) -> None:
+    secret, path, content = host.token("api"), host.repository(), os.urandom(8 * 2**20)
+    folder = host.folder / "large"
+    folder.mkdir()
+    (folder / "content").write_bytes(content)
+    command = ("-C", str(host.commit(folder)), "push", f"{host.url}/{path}", "HEAD:refs/heads/main")
+    is_pushed, said = host.git(*command, secret=secret)
+    assert is_pushed, said
+    stored = ["git", "-C", host.folder / "repositories" / path, "show", "main:content"]
+    assert subprocess.run(stored, check=True, capture_output=True).stdout == content
+
+
+def test_when_tokensrv_is_away_nobody_gets_in(host: Host) -> None:
+    away, port = free_port(), free_port()
+    found = (host.folder / "nginx.conf").read_text(encoding="utf-8")
+    conf = found.replace(f"127.0.0.1:{host.server.port};", f"127.0.0.1:{away};")
+    conf = conf.replace(str(host.port), str(port)).replace("nginx.pid", "other.pid")
+    (host.folder / "other.conf").write_text(conf, encoding="utf-8")
+    command = ["/usr/sbin/nginx", "-p", ".", "-c", "other.conf", "-e", "stderr"]
+    with subprocess.Popen(
+        [*command, "-g", "daemon off; master_process off;"],
+        cwd=host.folder,
+        stderr=subprocess.DEVNULL,
+    ) as nginx:
+        try:
+            wait_for(lambda: listens(port), "nginx")
+            url = f"http://127.0.0.1:{port}{REFS}git-upload-pack"
+            answer = requests.get(url, auth=("git", host.token("api")), timeout=PATIENCE_SECONDS)
+        finally:
+            nginx.kill()
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")

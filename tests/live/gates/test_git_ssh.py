@@ -1,0 +1,87 @@
+"""Git over SSH with Debian's OpenSSH and PAM, set up as the page says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.databases import opened
+from tests.factories import make_token, make_user
+from tests.live.gates.sshd import Sshd, sshd
+from tests.live.servers import Server
+from tests.services.conftest import events_of
+from tokensrv.config import load
+from tokensrv.db import Store
+from tokensrv.services import ssh_keys, tokens, user_states, users
+from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.records import UserRecord
+
+# What decides does not differ from one database to the other, and sshd takes its time.
+pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.sqlite]
+
+# One connection for several commands, as people set it up to be asked once.
+SHARED = "-o ControlMaster=auto -o ControlPath=%d/shared -o ControlPersist=60"
+REPOSITORY = "alice@git.example.com:team/app"
+
+
+@pytest.fixture(scope="module")
+def ssh(live_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    with sshd(live_server, tmp_path_factory.mktemp("ssh")) as found:
+        yield found
+
+
+@pytest.fixture
+def store(ssh: Sshd) -> Iterator[Store]:
+    with opened(load(ssh.server.instance.environment)) as store:
+        yield store
+
+
+@pytest.fixture
+def alice(store: Store) -> UserRecord:
+    found = users.find(store, "alice")
+    assert found is not None
+    return found
+
+
+def test_the_page_does_what_it_says(ssh: Sshd, store: Store, alice: UserRecord) -> None:
+    [key] = ssh_keys.live_keys(store, alice.id)
+    assert key.last_used_at is not None
+    made = events_of(store, "token.created")[-1]
+    assert (made.actor, made.ip, made.data["via"]) == ("alice", "127.0.0.1", "ssh")
+
+
+def test_a_token_as_the_password_of_one_connection_reads_until_it_is_revoked(
+    ssh: Sshd, store: Store, alice: UserRecord
+) -> None:
+    token = make_token(store, alice, ("read_repository",))
+    options = SHARED.replace("%d", str(ssh.folder)) + " -o PreferredAuthentications=password"
+    cloned = ssh.git("clone", REPOSITORY, "../clone", secret=token.secret, options=options)
+    assert cloned.returncode == 0, cloned.stderr
+    assert (ssh.folder / "clone" / ".git").is_dir()
+    pushed = ssh.git("push", REPOSITORY, "main:more", secret="", options=options)
+    assert pushed.stderr.startswith("You are not allowed to upload code.\n")
+    tokens.revoke(store, COMMAND_LINE, token.record.id)
+    refused = ssh.git("ls-remote", REPOSITORY, secret="", options=options)
+    assert refused.stderr.startswith("Access denied.\n")
+    closed = f"ssh -F ssh_config {options} -O exit alice@git.example.com"
+    assert ssh.inside(closed).returncode == 0
+    checks = [event.data["check"] for event in events_of(store, "gate.refused")]
+    assert checks == ["wanted", "revoked"]
+
+
+def test_pam_refuses_the_token_of_somebody_else(ssh: Sshd, store: Store) -> None:
+    secret = make_token(store, make_user(store, "bob")).secret
+    done = ssh.inside("pamtester -I rhost=192.0.2.7 sshd alice authenticate", given=f"{secret}\n")
+    assert done.returncode != 0
+    event = events_of(store, "gate.refused")[-1]
+    assert (event.actor, event.ip, event.data["check"]) == ("bob", "192.0.2.7", "credentials")
+
+
+def test_a_blocked_user_does_not_get_in_with_his_key(
+    ssh: Sshd, store: Store, alice: UserRecord
+) -> None:
+    user_states.block(store, COMMAND_LINE, alice.id)
+    done = ssh.inside("ssh -i key -F ssh_config -o BatchMode=yes git@git.example.com")
+    assert "Permission denied (publickey)" in done.stderr
+    user_states.unblock(store, COMMAND_LINE, alice.id)

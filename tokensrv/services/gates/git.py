@@ -1,0 +1,47 @@
+"""Git over HTTP: a token, or for want of one a password, and then what the rules allow.
+
+A scope says what a token is good for anywhere; a rule says of which repository its subject may
+ask that.
+"""
+
+from __future__ import annotations
+
+from tokensrv.db import Store
+from tokensrv.domain.gates import Entry, NoEntry, Obstacle
+from tokensrv.domain.secret import token_digest
+from tokensrv.lookup import Lookup
+from tokensrv.services import repositories
+from tokensrv.services.gates import entry, passwords, turned_away
+from tokensrv.services.gates.entry import Visit
+from tokensrv.services.metrics import Metrics
+from tokensrv.services.usage import Usage
+
+
+def enter(
+    store: Store,
+    usage: Usage,
+    lookup: Lookup,
+    visit: Visit,
+    secret: str,
+    username: str | None,
+    repository: str,
+    *,
+    writes: bool,
+    metrics: Metrics | None = None,
+) -> Entry | NoEntry:
+    """Return who may do to a repository what the visit wants.
+
+    ``username`` is what came with the secret; it counts only where that is no token, for then it is
+    the password of the account that it names. Raises StorageUnavailable.
+    """
+    if username and token_digest(secret) is None:
+        entered = passwords.enter(store, usage, visit, username, secret, metrics=metrics)
+    else:
+        entered = entry.enter(store, usage, lookup, visit, secret, metrics=metrics)
+    if isinstance(entered, NoEntry):
+        return entered
+    caller = entered.caller
+    if repositories.allows(store, caller.subject.id, repository, writes=writes):
+        return entered
+    refused = NoEntry(Obstacle.RULE, caller.token, caller.actor)
+    return turned_away.record(store, usage, visit, refused, metrics=metrics)

@@ -1,0 +1,44 @@
+"""Brief usage: what a process remembers that lives for one visit only.
+
+It asks the database, which all of them share, whether something was written in this minute
+already. How often more is not counted there: whoever floods sshd writes one event a minute.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+from tokensrv.db import Store
+from tokensrv.services.account import throttle
+from tokensrv.services.account.throttle import Budget, Limit
+from tokensrv.services.usage import Repeated, Usage
+
+_ONCE: Final = Limit("record", 1, timedelta(minutes=1))
+
+
+class BriefUsage(Usage):
+    """The memory of one process, in which "again" means: in any process, within a minute."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self._shared = store
+
+    def is_repeated(self, key: Repeated) -> bool:
+        """Return whether ``key`` was already written in this minute; raises StorageUnavailable."""
+        words = f"{_ONCE.name}\0{key!r}"
+        budget = Budget(_ONCE, hashlib.sha256(words.encode(errors="surrogatepass")).digest())
+        return throttle.take(self._shared, (budget,)) is not None
+
+
+@contextmanager
+def brief_usage(store: Store) -> Iterator[BriefUsage]:
+    """Give a memory that is written at the end, before another program takes the process over."""
+    usage = BriefUsage(store)
+    try:
+        yield usage
+    finally:
+        usage.close()

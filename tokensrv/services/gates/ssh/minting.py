@@ -1,0 +1,60 @@
+"""Minting over SSH: a token for whoever is there, as GitLab's ``personal_access_token`` makes it.
+
+It is the ordinary verb (``services.minting``) with GitLab's lengths of life. What a key makes does
+not outlive the key, and what a token makes does not outlive the token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Final
+
+from tokensrv.clock import from_ms, today
+from tokensrv.db import Store
+from tokensrv.domain.caller import Caller
+from tokensrv.domain.ssh_commands import NewTokenCommand
+from tokensrv.errors import Forbidden, LifetimeExceeded
+from tokensrv.services import minting, ssh_keys
+from tokensrv.services.events import Origin
+from tokensrv.services.minting import TokenWish
+from tokensrv.services.records import NewToken
+
+DEFAULT_DAYS: Final = 30
+
+
+def create(
+    store: Store,
+    origin: Origin,
+    caller: Caller,
+    command: NewTokenCommand,
+    *,
+    key_id: int | None = None,
+) -> NewToken:
+    """Make a token for the caller himself; ``key_id``: of the key that he came with, if he did.
+
+    Without a wish it lives 30 days, or as long as it may. Raises Forbidden, Invalid,
+    LifetimeExceeded, ScopesNotHeld, Refused, StorageUnavailable.
+    """
+    day = today(store.clock)
+    last = minting.last_day(store, _own_day(store, caller, key_id))
+    if command.days is None:
+        ends_on = min(day + timedelta(days=DEFAULT_DAYS), last)
+    # A day more, so that a token of no days lives to the end of this one.
+    elif (ends_on := day + timedelta(days=command.days + 1)) > last:
+        raise LifetimeExceeded(last)
+    wish = TokenWish(name=command.name, scopes=command.scopes, expires_on=ends_on)
+    # A key holds it, as whoever it belongs to: there is no token that could have lost it.
+    needs = None if caller.token is None else "api"
+    return minting.create_for_self(store, replace(origin, caller=caller, needs=needs), wish)
+
+
+def _own_day(store: Store, caller: Caller, key_id: int | None) -> date | None:
+    """Return the day on which the caller's own key or token dies, None for one without end."""
+    if key_id is not None:
+        found = ssh_keys.find(store, key_id)
+        if found is None or not found.is_good:
+            raise Forbidden
+        return found.key.expires_on
+    ends = None if caller.token is None else caller.token.expires_ms
+    return None if ends is None else from_ms(ends).date()
