@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.live.servers import SCRIPTS
+from tests.live.servers import SCRIPTS, wait_for
 from tokensrv.cli.credential_helper import main
 from tokensrv.domain.secret import Kind, mint
 
@@ -24,6 +25,8 @@ HOST = "git.example.com"
 ADDRESS = f"https://{HOST}"
 SECRET = mint("ts", Kind.PERSONAL)
 OTHER = mint("ts", Kind.PERSONAL)
+# Where Linux tells who waits for a lock.
+LOCKS = Path("/proc/locks")
 
 
 @pytest.fixture
@@ -198,21 +201,23 @@ def test_a_file_of_a_folder_that_cannot_be_written_fails_and_keeps_what_was(
     assert kept(path) == {ADDRESS: {"alice": SECRET, "ci": OTHER}}
 
 
-def test_nothing_is_lost_when_several_store_at_once(home: Path, path: Path) -> None:
-    processes = [
-        subprocess.Popen(
-            [SCRIPTS / "git-credential-tokensrv", "store"],
-            stdin=subprocess.PIPE,
-            env={"HOME": str(home)},
-        )
-        for _ in range(6)
-    ]
-    for number, process in enumerate(processes):
-        lines = ("protocol=https", f"host={HOST}", f"username=user-{number}", f"password={SECRET}")
+def test_nothing_is_lost_when_two_store_at_once(helper: Helper, home: Path, path: Path) -> None:
+    helper("store", username="alice", password=SECRET)
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    with subprocess.Popen(
+        [SCRIPTS / "git-credential-tokensrv", "store"],
+        stdin=subprocess.PIPE,
+        env={"HOME": str(home)},
+    ) as process:
+        lines = ("protocol=https", f"host={HOST}", "username=ci", f"password={OTHER}")
         process.stdin.write("\n".join(lines).encode())
         process.stdin.close()
-    assert [process.wait(30) for process in processes] == [0] * 6
-    assert kept(path) == {ADDRESS: {f"user-{number}": SECRET for number in range(6)}}
+        wait_for(lambda: f"-> FLOCK  ADVISORY  WRITE {process.pid} " in LOCKS.read_text(), "it")
+        path.write_text(json.dumps({ADDRESS: {"meanwhile": SECRET}}))
+        os.close(folder)
+        assert process.wait(30) == 0
+    assert kept(path) == {ADDRESS: {"meanwhile": SECRET, "ci": OTHER}}
 
 
 def test_git_asks_it_for_the_host_that_it_was_configured_for(home: Path, path: Path) -> None:

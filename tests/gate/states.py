@@ -95,23 +95,32 @@ def build(store: Store) -> Cast:
     )
 
 
+def usual(cast: Cast, scopes: Scopes) -> dict[str, Shown]:
+    """Return tokens of which the scopes reach the gate in different ways."""
+    admins = cast.token("carol", (*scopes, "sudo")).secret
+    return {
+        "good": Shown(cast.token("alice", scopes).secret),
+        "made narrower": Shown(cast.exchanged("alice", scopes).secret),
+        "lent": Shown(cast.exchanged("root", scopes).secret),
+        "admin's": Shown(admins),
+        "as alice": Shown(admins, sudo="Alice"),
+    }
+
+
 def alive(cast: Cast, scopes: Scopes) -> dict[str, Shown]:
-    """Return tokens that open whatever their scopes open, by what is special about each."""
+    """Return tokens that open what their scopes open, although something is special about each."""
     _, successor = cast.rotated(scopes)
     found = {
-        "good": cast.token("alice", scopes),
         "about to end": cast.token("alice", scopes, ends_ms=1),
         "rotated": successor,
         "at home": cast.token("alice", scopes, allowed_ips=("192.0.2.0/24",)),
         "impersonation": cast.token("alice", scopes, kind=TokenKind.IMPERSONATION),
-        "made narrower": cast.exchanged("alice", scopes),
-        "lent": cast.exchanged("root", scopes),
         "demoted admin's": cast.token("demoted", (*scopes, "sudo")),
-        "admin's": (admins := cast.token("carol", (*scopes, "sudo"))),
     }
+    sudo = cast.token("carol", ("sudo",)).secret
     return {name: Shown(token.secret) for name, token in found.items()} | {
-        "as alice": Shown(admins.secret, sudo="Alice"),
-        "as her id": Shown(admins.secret, sudo=str(cast.people["alice"].id)),
+        "sudo alone": Shown(sudo),
+        "sudo alone as her id": Shown(sudo, sudo=str(cast.people["alice"].id)),
     }
 
 

@@ -35,6 +35,8 @@ UNREADABLE = [
     pytest.param("Digest username=alice", None, id="another scheme"),
     pytest.param("Basic !", None, id="no base64"),
     pytest.param("Basic /w==", None, id="no UTF-8"),
+    pytest.param("Basic \xff", None, id="letters that base64 does not have"),
+    pytest.param("Bearer \xff", None, id="letters that no token has"),
     pytest.param("Basic cw==", None, id="no colon"),
     pytest.param(basic("", "s"), None, id="no username"),
     pytest.param(basic("alice", ""), None, id="no password"),

@@ -278,6 +278,16 @@ def test_another_service_is_not_known(world: World) -> None:
         assert (answer.status_code, answer.data) == (404, b"")
 
 
+def test_letters_that_nobody_can_read_name_nothing(world: World) -> None:
+    headers = basic(world.token("api").secret)
+    query = "service=container_registry&scope=repository:\xff:pull&scope=repository:a:pull&\xff"
+    # As a server hands it over that lets such bytes through.
+    raw = {"QUERY_STRING": query}
+    answer = world.http.get("/jwt/auth", headers=headers, environ_overrides=raw)
+    names = [access["name"] for access in world.verified(answer.json["token"])["access"]]
+    assert (answer.status_code, names) == (200, ["a"])
+
+
 def test_there_is_nothing_to_post_to(world: World) -> None:
     answer = world.http.post("/jwt/auth", data={"service": "container_registry"})
     assert (answer.status_code, answer.json) == (404, {"error": "404 Not Found"})

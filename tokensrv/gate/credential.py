@@ -39,6 +39,9 @@ def read(authorization: str | None, private_token: str | None) -> Credential | U
 def _authorization(header: str) -> Credential | Unreadable | None:
     if not header:
         return None
+    if not header.isascii():
+        # Neither Bearer nor Basic has such letters, and werkzeug fails at those of Basic.
+        return Unreadable()
     found = Authorization.from_header(header)
     if found is None:
         return Unreadable()

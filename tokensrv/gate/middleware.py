@@ -64,12 +64,11 @@ class GitGate:
     def _question(self, environ: WSGIEnvironment) -> WSGIEnvironment:
         """Return the request to the gate: of what the backend sees, however it was mounted."""
         path = quote(environ.get("PATH_INFO", ""), encoding="latin-1")
-        query = environ.get("QUERY_STRING", "").replace("#", "%23")
         question = create_environ(PATH, query_string={"root": self._root})
         question |= {name: environ[name] for name in _ASKED if name in environ}
         return question | {
             "HTTP_X_ORIGINAL_METHOD": environ["REQUEST_METHOD"],
-            "HTTP_X_ORIGINAL_URI": f"{path}?{query}",
+            "HTTP_X_ORIGINAL_URI": f"{path}?{environ.get('QUERY_STRING', '')}",
             "wsgi.errors": environ["wsgi.errors"],
         }
 

@@ -19,6 +19,7 @@ from tokensrv.gate import credential, denied, visits
 from tokensrv.gate.credential import Credential
 from tokensrv.gate.original import Original
 from tokensrv.http import context
+from tokensrv.http.parse import form
 from tokensrv.services import registry_keys
 from tokensrv.services.gates import registry, turned_away
 from tokensrv.services.gates.registry import Grant
@@ -42,7 +43,7 @@ def _answer() -> Response:
     """Answer with a token for a registry, or why there is none."""
     if request.method == "POST":
         raise NotFound
-    if request.args.getlist("service") != [SERVICE]:
+    if _given(b"service") != [SERVICE]:
         return Response(status=404)
     found = _entered()
     if isinstance(found, NoEntry):
@@ -50,6 +51,12 @@ def _answer() -> Response:
     g.caller = found.caller
     signer = registry_keys.signer(context.store(), context.origin())
     return jsonify(token=_token(found, signer, context.settings(), context.store().clock.now_ms()))
+
+
+def _given(name: bytes) -> list[str]:
+    # Some servers let bytes through that are no UTF-8, which ``request.args`` cannot read.
+    pairs = form.pairs(request.query_string)
+    return [value.decode(errors="replace") for key, value in pairs if key == name]
 
 
 def _entered() -> Grant | NoEntry:
@@ -66,7 +73,7 @@ def _entered() -> Grant | NoEntry:
         request.headers.get("Authorization"), request.headers.get("PRIVATE-TOKEN")
     )
     if isinstance(presented, Credential):
-        wanted = asked(request.args.getlist("scope"))
+        wanted = asked(_given(b"scope"))
         return registry.enter(
             store, usage, context.lookup(), visit, presented.secret, wanted, metrics=metrics
         )

@@ -69,11 +69,11 @@ def test_a_token_that_reads_repositories_lets_its_owner_in(
     assert secret not in done.output
 
 
-@pytest.mark.parametrize("end", ["\n", "\0", "\r\n", "\n\0", ""])
-def test_what_ends_the_secret_is_no_part_of_it(
-    pam: Pam, store: Store, alice: UserRecord, end: str
-) -> None:
-    assert pam.lets_in(make_token(store, alice, READING).secret + end)
+def test_what_ends_the_secret_is_no_part_of_it(pam: Pam, store: Store, alice: UserRecord) -> None:
+    secret = make_token(store, alice, READING).secret
+    for end in ("\n", "\0", "\r\n", "\n\0", ""):
+        assert pam.lets_in(secret + end)
+    assert not pam.lets_in(secret + " ")
 
 
 def test_a_username_is_the_same_in_any_case(pam: Pam, store: Store, alice: UserRecord) -> None:
@@ -136,19 +136,19 @@ def test_what_is_no_token_is_refused(
     assert [event["check"] for event in refusals(commands)] == ["unknown"]
 
 
-@pytest.mark.parametrize("name", ["\x1b[2J", "\udcff"], ids=["moves the cursor", "is no text"])
-def test_a_name_that_is_none_is_told_and_stored_in_plain_letters(
+@pytest.mark.parametrize(
+    "name", ["a secret", "carol", "\x1b[2J", "\udcff"], ids=["secret", "nobody", "cursor", "bytes"]
+)
+def test_a_name_that_nobody_has_is_neither_told_nor_stored(
     pam: Pam, commands: Commands, name: str
 ) -> None:
-    assert not pam.lets_in("nothing", PAM_USER=name)
-    told = ascii(name)[1:-1]
-    assert refusals(commands)[0]["path"] == told
-    assert pam.ask("nothing", PAM_USER=name).stderr == f"Error: {told} is not let in: unknown.\n"
+    assert pam.ask("nothing", PAM_USER=name).stderr == "Error: Nobody is let in: unknown.\n"
+    assert [event["path"] for event in refusals(commands)] == [""]
 
 
-@pytest.mark.parametrize("kind", ["account", "open_session", "close_session"])
-def test_what_is_no_question_of_who_it_is_is_let_be(pam: Pam, kind: str) -> None:
-    assert pam.ask("", PAM_TYPE=kind).exit_code == 0
+def test_what_is_no_question_of_who_it_is_is_let_be(pam: Pam) -> None:
+    for kind in ("account", "open_session", "close_session"):
+        assert pam.ask("", PAM_TYPE=kind).exit_code == 0
 
 
 @pytest.mark.parametrize("variables", [{"PAM_TYPE": "password"}, {"PAM_USER": ""}])

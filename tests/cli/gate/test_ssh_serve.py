@@ -245,17 +245,17 @@ def test_rules_decide_which_repository(
     assert {event["check"] for event in refusals(commands)} == {"rule"}
 
 
-@pytest.mark.parametrize("path", ["team/none", "team", "team/app/HEAD", "x" * 300])
 def test_a_repository_that_is_not_there_is_told_as_one_that_is_forbidden(
-    sshd: Sshd, commands: Commands, key: KeyRecord, path: str
+    sshd: Sshd, commands: Commands, key: KeyRecord
 ) -> None:
-    assert sshd.refusal(f"git-upload-pack {path}", key=key) == NOT_FOUND
+    for path in ("team/none", "team", "team/app/HEAD", "x" * 300):
+        assert sshd.refusal(f"git-upload-pack {path}", key=key) == NOT_FOUND
     assert refusals(commands) == []
 
 
-@pytest.mark.parametrize("command", ["ls", "git-upload-pack ../app", "sh -c 'git-upload-pack x'"])
-def test_there_are_no_other_commands(sshd: Sshd, key: KeyRecord, command: str) -> None:
-    assert sshd.refusal(command, key=key) == "Unknown command\n"
+def test_there_are_no_other_commands(sshd: Sshd, key: KeyRecord) -> None:
+    for command in ("ls", "git-upload-pack ../app", "sh -c 'git-upload-pack x'"):
+        assert sshd.refusal(command, key=key) == "Unknown command\n"
 
 
 def test_whoever_asks_for_nothing_is_greeted(sshd: Sshd, key: KeyRecord) -> None:

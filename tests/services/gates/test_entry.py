@@ -21,6 +21,7 @@ from tokensrv.services.account.throttle import TOKEN
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.gates import entry
 from tokensrv.services.records import NewToken, UserRecord
+from tokensrv.services.token_values import TokenChanges
 
 
 @pytest.fixture
@@ -269,6 +270,18 @@ def test_what_changes_while_a_sudo_is_recorded_counts(
     assert found.check is check
     action = "sudo.refused" if found.is_sudo else "gate.refused"
     assert [event.action for event in porch.events()] == [action]
+
+
+def test_what_is_cut_from_a_token_while_a_sudo_is_recorded_opens_nothing(
+    porch: Porch, root: UserRecord, alice: UserRecord
+) -> None:
+    token = make_token(porch.store, root, ("api", "sudo", "introspect"))
+    visit = visit_of(sudo="alice")
+    facts = entry.facts_of(porch.lookup, visit, token.secret)
+    changes = TokenChanges(scopes=("sudo", "introspect"))
+    tokens.change(porch.store, COMMAND_LINE, token.record.id, changes)
+    found = refused(entry.decide(porch.store, porch.usage, facts, visit))
+    assert found.check is Check.WANTED
 
 
 @pytest.mark.parametrize(

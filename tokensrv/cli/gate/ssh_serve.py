@@ -70,7 +70,7 @@ def command(*, key_id: int | None, root: Path) -> None:
                 _refuse(explanation)
             case Greeting():
                 click.echo(f"Welcome to tokensrv, @{entry.caller.subject.username}!")
-            case None:
+            case _:
                 refused = NoEntry(Obstacle.REQUEST, entry.caller.token, entry.caller.actor)
                 turned_away.record(store, usage, visit, refused)
                 _refuse("Unknown command")

@@ -65,11 +65,12 @@ def by_key(store: Store, usage: Usage, visit: Visit, key_id: int) -> Entry | NoE
     Raises StorageUnavailable.
     """
     found = ssh_keys.find(store, key_id)
+    if found is None:
+        return turned_away.record(store, usage, visit, NoEntry(Check.UNKNOWN))
     decision = _by_key(store, visit, found)
     if isinstance(decision, Refusal):
         return turned_away.record(store, usage, visit, NoEntry.by(decision))
-    if found is not None:
-        ssh_keys.used(store, found.key)
+    ssh_keys.used(store, found.key)
     return Entry(decision._replace(scopes=("api",)))
 
 
@@ -87,12 +88,12 @@ def reach(
     return turned_away.record(store, usage, visit, refused)
 
 
-def _by_key(store: Store, visit: Visit, found: OwnedKey | None) -> Caller | Refusal:
-    if found is not None and found.key.is_expired:
+def _by_key(store: Store, visit: Visit, found: OwnedKey) -> Caller | Refusal:
+    if found.key.is_expired:
         return Refusal(Check.EXPIRED, actor=found.owner)
     return judge_caller(
         None,
-        None if found is None else found.owner,
+        found.owner,
         None,
         None,
         now_ms=store.clock.now_ms(),
