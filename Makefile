@@ -25,6 +25,7 @@ SYSTEM_PACKAGES := curl:curl openssl:openssl git:git /usr/sbin/nginx:nginx \
 	caddy:caddy /usr/sbin/haproxy:haproxy /usr/sbin/apache2:apache2 \
 	/usr/share/lua/5.3/socket/http.lua:lua-socket /usr/sbin/fcgiwrap:fcgiwrap \
 	docker-registry:docker-registry skopeo:skopeo ssh:openssh-client /usr/sbin/sshd:openssh-server pamtester:pamtester sshpass:sshpass \
+	useradd:passwd nsenter:util-linux \
 	$(BENCH_PACKAGES)
 
 ifeq ($(filter $(PROFILE),default ci full),)

@@ -9,7 +9,7 @@ from subprocess import SubprocessError
 
 import httpx
 
-from benchmarks import administration, introspections, others
+from benchmarks import administration, gates, introspections, others
 from benchmarks.bench import Bench
 from benchmarks.cases import Database, Deployment, Sizes, cases
 from benchmarks.measurements import Goal, Row
@@ -43,6 +43,9 @@ def _parts(bench: Bench, sizes: Sizes, *, is_quick: bool) -> Iterator[tuple[str,
     wanted = cases(sizes, is_quick=is_quick)
     for deployment, those in groupby(wanted, key=lambda case: case.deployment):
         yield deployment.name, partial(introspections.rows, bench, deployment, list(those))
+    for database in Database:
+        smallest = Deployment(database, sizes[database][0])
+        yield smallest.name, partial(gates.rows, bench, smallest)
     if not is_quick:
         for database in Database:
             large = Deployment(database, sizes[database][-1])

@@ -33,6 +33,18 @@ def introspection(case: Case, instance: Instance, server: Server) -> Endpoint:
     return Endpoint(url, server.service.pids, headers, bodies, expected, warm_seconds=1)
 
 
+def forward_auth(instance: Instance, server: Server) -> Endpoint:
+    """Return the question of a proxy whether a request may go on; the answer has no text."""
+    [secret] = SEED.active_secrets(1, among=instance.tokens)
+    headers = {
+        "Authorization": f"Bearer {secret}",
+        "X-Original-Method": "GET",
+        "X-Original-URI": "/reports/2026?page=7",
+    }
+    url = f"{server.url}/gate/auth"
+    return Endpoint(url, server.service.pids, headers, [""], "", warm_seconds=1)
+
+
 def _secrets(tokens: Tokens, instance: Instance) -> tuple[list[str], str]:
     match tokens:
         case Tokens.ONE:

@@ -14,7 +14,7 @@ from benchmarks.cases import Case, Database, Deployment, Tokens
 from benchmarks.instances import Instance, Server, prepare, serving
 from benchmarks.load import Load
 from benchmarks.peers import Endpoint
-from benchmarks.questions import introspection
+from benchmarks.questions import forward_auth, introspection
 from benchmarks.steps import ANEW, FINDING, FOUND_BY, WHOLE, steps
 from tests.databases import Databases
 from tokensrv.app import create_app
@@ -49,6 +49,15 @@ def test_every_case_is_answered_as_it_should(
     assert found.answers > 0
     assert found.failures == 0
     assert 0 < found.p50_ms <= found.p99_ms <= found.longest_ms
+
+
+def test_a_gate_lets_in_under_load(served: tuple[Instance, Server], tmp_path: Path) -> None:
+    endpoint = forward_auth(*served)
+    burst = Load(endpoint, tmp_path, core=CORE).measure(1).burst
+    assert (burst.answers > 0, burst.failures) == (True, 0)
+    unknown = replace(endpoint, headers={**endpoint.headers, "Authorization": "Bearer x"})
+    burst = Load(unknown, tmp_path, core=CORE).measure(1).burst
+    assert burst.failures == burst.answers > 0
 
 
 def test_an_answer_costs_the_server_time(hot: Endpoint, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_the_name_of_a_host_has_no_case(helper: Helper) -> None:
     assert SECRET in given(helper)
 
 
-@pytest.mark.parametrize("host", [HOST, "192.0.2.1", "localhost.example.com", "127.0.0.1.example"])
+@pytest.mark.parametrize("host", [HOST, "192.0.2.1", "localhost.example.com", "[::1"])
 def test_no_token_goes_to_another_machine_in_the_clear(
     helper: Helper, path: Path, host: str
 ) -> None:
@@ -124,6 +124,12 @@ def test_this_machine_needs_no_encryption(helper: Helper, host: str) -> None:
 )
 def test_only_tokens_are_kept(helper: Helper, path: Path, password: str) -> None:
     assert helper("store", username="alice", password=password).output == ""
+    assert not path.exists()
+
+
+def test_a_token_of_nobody_is_not_kept(helper: Helper, path: Path) -> None:
+    assert helper("store", username="", password=SECRET).output == ""
+    assert helper("store", password=SECRET).output == ""
     assert not path.exists()
 
 

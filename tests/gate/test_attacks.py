@@ -40,7 +40,7 @@ ALLOWED = [
     f"/team/app.git{REFS}",
     f"/team/app{REFS}",
     f"/team%2Fapp.git{REFS}",
-    f"/te%61m/app.git{REFS}",
+    f"/t%65am/app.git{REFS}",
     "/team/app.git/HEAD",
 ]
 ELSEWHERE = [

@@ -330,6 +330,8 @@ def test_under_sudo_the_rules_of_the_subject_count(world: World) -> None:
     secret = make_token(world.store, world.root, ("api", "sudo")).secret
     assert world.with_token(secret, PUSH).status_code == 200
     assert_forbidden(world.with_token(secret, PUSH, Sudo="alice"), NO_PUSH)
+    [event] = world.refusals()
+    assert (event.data["check"], event.actor, event.subject) == ("rule", "root", "alice")
     world.rule(world.alice, "team/app", Access.WRITE)
     assert world.with_token(secret, PUSH, Sudo="alice").status_code == 200
 

@@ -302,6 +302,19 @@ def test_of_everything_else_that_stops_somebody_the_log_tells(
     }
 
 
+@pytest.mark.usefixtures("cheap_hashes")
+def test_of_whoever_acts_as_somebody_else_the_log_names_both(
+    app: Flask, store: Store, log: Log
+) -> None:
+    path, headers, _ = STOPPED["git, a rule for whoever is acted as"]
+    sending = sent(headers, secrets_of(store))
+    events = log.after(partial(app.test_client().get, path, headers=sending))
+    assert [(event.action, event.actor, event.subject) for event in events] == [
+        ("sudo.used", "root", "bob"),
+        (OF_GATE, "root", "bob"),
+    ]
+
+
 def secrets_of(store: Store) -> dict[str, str]:
     """Return what stands for the names, once there are people, and a rule for one of them."""
     alice = make_user(store)

@@ -378,6 +378,17 @@ class TestSudo:
         assert checks == ["target_admin", "target"]
         assert [event.data["check"] for event in world.refusals()] == ["sudo"]
 
+    def test_the_parameter_is_not_overlooked(self, world: World) -> None:
+        admin = basic(make_token(world.store, world.root, ("api", "sudo")).secret)
+        query = "/jwt/auth?service=container_registry&sudo=alice&sudo_reason=to+help"
+        answer = world.http.get(query, headers=admin)
+        assert world.verified(answer.json["token"])["sub"] == "alice"
+        (event,) = events_of(world.store, "sudo.used")
+        assert (event.subject, event.reason) == ("alice", "to help")
+        for more, headers in (("&sudo=alice", {}), ("", {"Sudo": "root"})):
+            answer = world.http.get(query + more, headers=admin | headers)
+            assert (answer.status_code, answer.json) == (403, FORBIDDEN)
+
     def test_a_user_is_refused_it(self, world: World) -> None:
         answer = world.ask(basic(world.token("api").secret) | {"Sudo": "root"})
         assert answer.status_code == 403

@@ -76,11 +76,11 @@ def _host(asked: Attributes, *, allow_http: bool) -> str | None:
 
 
 def _is_here(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
     try:
-        return ip_address(name).is_loopback
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
     except ValueError:
-        return name == "localhost"
+        return False
 
 
 def _default() -> Path:
@@ -97,11 +97,11 @@ def _get(path: Path, host: str, asked: Attributes) -> None:
 
 
 def _store(path: Path, host: str, good: Attributes) -> None:
-    name = good.get("username", "")
-    with _changed(path) as kept:
-        # It comes last: where Git names nobody, the latest is the one to try.
-        others = _without(kept.get(host, {}), {"username": name})
-        kept[host] = others | {name: good["password"]}
+    if name := good.get("username"):
+        with _changed(path) as kept:
+            # It comes last: where Git names nobody, the latest is the one to try.
+            others = _without(kept.get(host, {}), {"username": name})
+            kept[host] = others | {name: good["password"]}
 
 
 def _erase(path: Path, host: str, refused: Attributes) -> None:

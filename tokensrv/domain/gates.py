@@ -65,6 +65,8 @@ class NoEntry:
     is_sudo: bool = False
     missing: tuple[str, ...] = ()
     retry_after_seconds: int = 0
+    # As whom he acts, where that is another one than the user.
+    subject: UserFacts | None = None
 
     @property
     def is_forbidden(self) -> bool:
@@ -77,6 +79,12 @@ class NoEntry:
         return cls(
             refusal.check, refusal.token, refusal.actor, refusal.is_sudo, missing=refusal.missing
         )
+
+    @classmethod
+    def after(cls, entry: Entry, check: Check | Obstacle) -> NoEntry:
+        """Return the no to somebody whose credential is good: this opens something else."""
+        caller = entry.caller
+        return cls(check, caller.token, caller.actor, subject=caller.subject)
 
 
 def opens(judgement: Judgement) -> Judgement:

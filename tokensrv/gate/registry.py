@@ -7,6 +7,7 @@ JWT that says what he may. The answers are GitLab's. What is granted is ``servic
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import Any, Final
 
 from flask import Flask, Response, g, jsonify, request
@@ -19,9 +20,10 @@ from tokensrv.gate import credential, denied, visits
 from tokensrv.gate.credential import Credential
 from tokensrv.gate.original import Original
 from tokensrv.http import context
-from tokensrv.http.parse import form
+from tokensrv.http.parse import form, sudo
 from tokensrv.services import registry_keys
 from tokensrv.services.gates import registry, turned_away
+from tokensrv.services.gates.entry import Visit
 from tokensrv.services.gates.registry import Grant
 from tokensrv.services.key_pairs import Signer
 
@@ -61,14 +63,7 @@ def _given(name: bytes) -> list[str]:
 
 def _entered() -> Grant | NoEntry:
     store, usage, metrics = context.store(), context.usage(), context.metrics()
-    itself = Original(request.method, request.path)
-    visit = visits.of(
-        request.environ,
-        context.settings(),
-        Gate.REGISTRY,
-        itself,
-        request_id=context.request_id(),
-    )
+    visit = _visit()
     presented = credential.read(
         request.headers.get("Authorization"), request.headers.get("PRIVATE-TOKEN")
     )
@@ -79,6 +74,20 @@ def _entered() -> Grant | NoEntry:
         )
     obstacle = Obstacle.ANONYMOUS if presented is None else Obstacle.CREDENTIALS
     return turned_away.record(store, usage, visit, NoEntry(obstacle), metrics=metrics)
+
+
+def _visit() -> Visit:
+    visit = visits.of(
+        request.environ,
+        context.settings(),
+        Gate.REGISTRY,
+        Original(request.method, request.path),
+        request_id=context.request_id(),
+    )
+    # Unlike those of other gates this URL is our own, and a sudo in it is not overlooked.
+    header, reason = request.headers.get("Sudo"), request.headers.get("Sudo-Reason")
+    ask = sudo.read(header, _given(b"sudo"), reason, _given(b"sudo_reason"))
+    return replace(visit, ask=ask)
 
 
 def _token(grant: Grant, signer: Signer, settings: Settings, now_ms: int) -> str:

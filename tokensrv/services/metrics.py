@@ -34,7 +34,7 @@ class Metrics(Collector):
         self._sources: list[Callable[[], Iterable[Metric]]] = []
         self._requests = Counter(
             "tokensrv_http_requests",
-            "Answers, but for the introspections of the fast path.",
+            "Answers, but for those of the fast paths.",
             ("route", "method", "status"),
             registry=self.registry,
         )

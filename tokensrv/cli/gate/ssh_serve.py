@@ -26,9 +26,10 @@ from tokensrv.errors import ScopesNotHeld, TokensrvError
 from tokensrv.services.events import Origin
 from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.entry import Visit
+from tokensrv.services.gates.reach import reach
 from tokensrv.services.gates.ssh import minting
 from tokensrv.services.gates.ssh.brief_usage import brief_usage
-from tokensrv.services.gates.ssh.entrance import by_connection, by_key, reach
+from tokensrv.services.gates.ssh.entrance import by_connection, by_key
 from tokensrv.services.usage import Usage
 
 # Variables that begin with GIT_CONFIG, and others, would make Git do anything: these alone pass.
@@ -71,7 +72,7 @@ def command(*, key_id: int | None, root: Path) -> None:
             case Greeting():
                 click.echo(f"Welcome to tokensrv, @{entry.caller.subject.username}!")
             case _:
-                refused = NoEntry(Obstacle.REQUEST, entry.caller.token, entry.caller.actor)
+                refused = NoEntry.after(entry, Obstacle.REQUEST)
                 turned_away.record(store, usage, visit, refused)
                 _refuse("Unknown command")
     # Everything is written by now, and the process goes on as another program.

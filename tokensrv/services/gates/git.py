@@ -1,18 +1,14 @@
-"""Git over HTTP: a token, or for want of one a password, and then what the rules allow.
-
-A scope says what a token is good for anywhere; a rule says of which repository its subject may
-ask that.
-"""
+"""Git over HTTP: a token, or for want of one a password, and then what the rules allow."""
 
 from __future__ import annotations
 
 from tokensrv.db import Store
-from tokensrv.domain.gates import Entry, NoEntry, Obstacle
+from tokensrv.domain.gates import Entry, NoEntry
 from tokensrv.domain.secret import token_digest
 from tokensrv.lookup import Lookup
-from tokensrv.services import repositories
-from tokensrv.services.gates import entry, passwords, turned_away
+from tokensrv.services.gates import entry, passwords
 from tokensrv.services.gates.entry import Visit
+from tokensrv.services.gates.reach import reach
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
 
@@ -40,8 +36,4 @@ def enter(
         entered = entry.enter(store, usage, lookup, visit, secret, metrics=metrics)
     if isinstance(entered, NoEntry):
         return entered
-    caller = entered.caller
-    if repositories.allows(store, caller.subject.id, repository, writes=writes):
-        return entered
-    refused = NoEntry(Obstacle.RULE, caller.token, caller.actor)
-    return turned_away.record(store, usage, visit, refused, metrics=metrics)
+    return reach(store, usage, visit, entered, repository, writes=writes, metrics=metrics)

@@ -73,7 +73,7 @@ def _granted(
 
 
 def _refusal(store: Store, caller: Caller, resource: Resource, action: str) -> NoEntry | None:
-    refused = partial(NoEntry, token=caller.token, user=caller.actor)
+    refused = partial(NoEntry, token=caller.token, user=caller.actor, subject=caller.subject)
     if lacking := missing((NEEDED[action],), caller.scopes):
         return refused(Check.WANTED, missing=lacking)
     if resource.is_catalog:

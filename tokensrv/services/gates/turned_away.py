@@ -79,6 +79,6 @@ def _event(visit: Visit, refused: NoEntry) -> NewEvent:
         action=ACTION,
         token_id=None if refused.token is None else refused.token.id,
         actor=refused.user,
-        subject=refused.user,
+        subject=refused.subject or refused.user,
         data=data,
     )

@@ -12,7 +12,7 @@ from tokensrv.domain.facts import Facts
 from tokensrv.domain.gates import Entry, NoEntry, Obstacle
 from tokensrv.domain.usernames import key
 from tokensrv.lookup import Lookup
-from tokensrv.services import repositories, ssh_keys
+from tokensrv.services import ssh_keys
 from tokensrv.services.authority import policy
 from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.entry import Visit, decide, enter
@@ -40,7 +40,7 @@ def log_in(
         return entry
     caller = entry.caller
     if caller.token is None or key(caller.subject.username) != key(username):
-        refused = NoEntry(Obstacle.CREDENTIALS, caller.token, caller.actor)
+        refused = NoEntry.after(entry, Obstacle.CREDENTIALS)
         return turned_away.record(store, usage, visit, refused)
     if connection is not None:
         logins.remember(store, connection, caller.token.id)
@@ -72,20 +72,6 @@ def by_key(store: Store, usage: Usage, visit: Visit, key_id: int) -> Entry | NoE
         return turned_away.record(store, usage, visit, NoEntry.by(decision))
     ssh_keys.used(store, found.key)
     return Entry(decision._replace(scopes=("api",)))
-
-
-def reach(
-    store: Store, usage: Usage, visit: Visit, entry: Entry, repository: str, *, writes: bool
-) -> Entry | NoEntry:
-    """Return the entry, unless the rules keep him from the repository of this path.
-
-    Raises StorageUnavailable.
-    """
-    caller = entry.caller
-    if repositories.allows(store, caller.subject.id, repository, writes=writes):
-        return entry
-    refused = NoEntry(Obstacle.RULE, caller.token, caller.actor)
-    return turned_away.record(store, usage, visit, refused)
 
 
 def _by_key(store: Store, visit: Visit, found: OwnedKey) -> Caller | Refusal:

@@ -1,0 +1,35 @@
+"""Reach: whether whoever was let in may go on to one repository.
+
+A scope says what a token is good for anywhere; a rule says of which repository its subject may ask
+that.
+"""
+
+from __future__ import annotations
+
+from tokensrv.db import Store
+from tokensrv.domain.gates import Entry, NoEntry, Obstacle
+from tokensrv.services import repositories
+from tokensrv.services.gates import turned_away
+from tokensrv.services.gates.entry import Visit
+from tokensrv.services.metrics import Metrics
+from tokensrv.services.usage import Usage
+
+
+def reach(
+    store: Store,
+    usage: Usage,
+    visit: Visit,
+    entry: Entry,
+    repository: str,
+    *,
+    writes: bool,
+    metrics: Metrics | None = None,
+) -> Entry | NoEntry:
+    """Return the entry, unless the rules keep him from the repository of this path.
+
+    Raises StorageUnavailable.
+    """
+    if repositories.allows(store, entry.caller.subject.id, repository, writes=writes):
+        return entry
+    refused = NoEntry.after(entry, Obstacle.RULE)
+    return turned_away.record(store, usage, visit, refused, metrics=metrics)
