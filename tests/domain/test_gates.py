@@ -25,7 +25,7 @@ def test_what_opens_something_opens_a_gate(scopes: tuple[str, ...]) -> None:
 )
 def test_what_opens_nothing_of_its_own_opens_no_gate(scopes: tuple[str, ...]) -> None:
     found = verdict(*scopes)
-    assert opens(found) == Refusal(Check.WANTED, found.token, ROOT)
+    assert opens(found) == Refusal(Check.WANTED, found.token, ROOT, target=ROOT)
 
 
 def test_a_refusal_stays_what_it_is() -> None:

@@ -229,7 +229,7 @@ def test_wanted_scopes_that_are_not_granted_are_refused_by_name(
 ) -> None:
     token = _token(scopes=granted)
     judged = _judged(Facts(_client(scopes=limit), token, ROOT), Question(scopes=wanted))
-    assert judged == Refusal(check, token, ROOT, missing=missing)
+    assert judged == Refusal(check, token, ROOT, target=ROOT, missing=missing)
 
 
 def test_under_sudo_the_effective_scopes_count() -> None:

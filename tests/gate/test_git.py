@@ -224,6 +224,15 @@ def test_what_is_outside_of_the_root_is_refused(world: World) -> None:
     assert_forbidden(world.ask(FETCH, sent, root="/git/"), NO_FETCH)
 
 
+def test_a_root_that_nobody_can_read_is_above_nothing(world: World) -> None:
+    told = {"X-Original-Method": FETCH[0], "X-Original-URI": FETCH[1]}
+    sent = told | basic("git", world.token("api"))
+    # As a server hands it over that lets such bytes through.
+    raw = {"QUERY_STRING": "root=/\xff"}
+    answer = world.http.get("/gate/git", headers=sent, environ_overrides=raw)
+    assert_forbidden(answer, NO_FETCH)
+
+
 def test_nothing_presented_is_asked_for_and_no_refusal(world: World) -> None:
     assert_denied(world.ask(FETCH, {}))
     assert_denied(world.ask(PUSH, {"Authorization": " ", "PRIVATE-TOKEN": ""}))

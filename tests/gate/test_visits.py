@@ -48,6 +48,12 @@ def test_a_sudo_stands_in_headers_alone(headers: dict[str, str], ask: object) ->
     assert visit(headers).ask == ask
 
 
+def test_parameters_of_the_url_can_be_read_whatever_they_hold() -> None:
+    environ = {"QUERY_STRING": "a=1&a=b+%C3%BC&\xff=3&a=\xff&a&b=4"}
+    assert visits.given(environ, "a") == ["1", "b ü", "\ufffd", ""]
+    assert visits.given(environ, "c") == visits.given({}, "a") == []
+
+
 def test_what_no_database_can_store_is_not_what_is_recorded() -> None:
     found = visit({}, Original("G\0", "/\udcff\0ü"))
     assert (found.method, found.path) == ("G?", "/??ü")

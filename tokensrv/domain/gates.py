@@ -77,7 +77,12 @@ class NoEntry:
     def by(cls, refusal: Refusal) -> NoEntry:
         """Return the no that a decision about a token became."""
         return cls(
-            refusal.check, refusal.token, refusal.actor, refusal.is_sudo, missing=refusal.missing
+            refusal.check,
+            refusal.token,
+            refusal.actor,
+            refusal.is_sudo,
+            missing=refusal.missing,
+            subject=refusal.target,
         )
 
     @classmethod
@@ -88,11 +93,13 @@ class NoEntry:
 
 
 def opens(judgement: Judgement) -> Judgement:
-    """Return the judgement, a refusal of what opens nothing without being told for what.
+    """Return the judgement, a refusal of what opens nothing whatever stands behind a gate.
 
-    A token that holds ``sudo`` alone is good for acting as somebody else: when the header that
-    says so is lost on its way, it must open nothing.
+    Such are ``sudo``, ``introspect`` and ``self_rotate``. A token that holds ``sudo`` alone is good
+    for acting as somebody else: when the header that says so is lost on its way, it must open
+    nothing.
     """
     if isinstance(judgement, Verdict) and not passed_on(judgement.caller.scopes):
-        return Refusal(Check.WANTED, judgement.token, judgement.caller.actor)
+        caller = judgement.caller
+        return Refusal(Check.WANTED, judgement.token, caller.actor, target=caller.subject)
     return judgement

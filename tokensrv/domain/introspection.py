@@ -110,9 +110,11 @@ def tell(caller: Caller, facts: Facts, question: Question) -> Judgement:
     if question.scopes:
         limit = None if client is None else client.scopes
         if lacking := missing(question.scopes, caller.scopes):
-            return Refusal(Check.WANTED, token, caller.actor, missing=lacking)
+            return Refusal(
+                Check.WANTED, token, caller.actor, target=caller.subject, missing=lacking
+            )
         if limit is not None and (hidden := missing(question.scopes, limit)):
-            return Refusal(Check.LIMIT, token, caller.actor, missing=hidden)
+            return Refusal(Check.LIMIT, token, caller.actor, target=caller.subject, missing=hidden)
     return Verdict(caller, token, visible_scopes(caller.scopes, client))
 
 

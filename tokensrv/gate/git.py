@@ -39,7 +39,8 @@ def init_app(app: Flask) -> None:
 def _answer() -> Response:
     """Answer whether the original request may go on: 200 with who asks, 401 or 403."""
     told = original.read(request.environ)
-    asked = git_requests.read(told, request.args.get("root", "/"))
+    root, *_ = [*visits.given(request.environ, "root"), "/"]
+    asked = git_requests.read(told, root)
     visit = visits.of(
         request.environ,
         context.settings(),

@@ -20,7 +20,7 @@ from tokensrv.gate import credential, denied, visits
 from tokensrv.gate.credential import Credential
 from tokensrv.gate.original import Original
 from tokensrv.http import context
-from tokensrv.http.parse import form, sudo
+from tokensrv.http.parse import sudo
 from tokensrv.services import registry_keys
 from tokensrv.services.gates import registry, turned_away
 from tokensrv.services.gates.entry import Visit
@@ -45,7 +45,7 @@ def _answer() -> Response:
     """Answer with a token for a registry, or why there is none."""
     if request.method == "POST":
         raise NotFound
-    if _given(b"service") != [SERVICE]:
+    if _given("service") != [SERVICE]:
         return Response(status=404)
     found = _entered()
     if isinstance(found, NoEntry):
@@ -55,10 +55,8 @@ def _answer() -> Response:
     return jsonify(token=_token(found, signer, context.settings(), context.store().clock.now_ms()))
 
 
-def _given(name: bytes) -> list[str]:
-    # Some servers let bytes through that are no UTF-8, which ``request.args`` cannot read.
-    pairs = form.pairs(request.query_string)
-    return [value.decode(errors="replace") for key, value in pairs if key == name]
+def _given(name: str) -> list[str]:
+    return visits.given(request.environ, name)
 
 
 def _entered() -> Grant | NoEntry:
@@ -68,7 +66,7 @@ def _entered() -> Grant | NoEntry:
         request.headers.get("Authorization"), request.headers.get("PRIVATE-TOKEN")
     )
     if isinstance(presented, Credential):
-        wanted = asked(_given(b"scope"))
+        wanted = asked(_given("scope"))
         return registry.enter(
             store, usage, context.lookup(), visit, presented.secret, wanted, metrics=metrics
         )
@@ -86,7 +84,7 @@ def _visit() -> Visit:
     )
     # Unlike those of other gates this URL is our own, and a sudo in it is not overlooked.
     header, reason = request.headers.get("Sudo"), request.headers.get("Sudo-Reason")
-    ask = sudo.read(header, _given(b"sudo"), reason, _given(b"sudo_reason"))
+    ask = sudo.read(header, _given("sudo"), reason, _given("sudo_reason"))
     return replace(visit, ask=ask)
 
 

@@ -10,7 +10,7 @@ from tokensrv.domain.gates import Entry, Gate
 from tokensrv.domain.secret import masked
 from tokensrv.gate.original import Original
 from tokensrv.http import wsgi
-from tokensrv.http.parse import sudo
+from tokensrv.http.parse import form, sudo
 from tokensrv.services.events import Origin
 from tokensrv.services.gates.entry import Visit
 
@@ -39,6 +39,15 @@ def of(
 def asked(environ: WSGIEnvironment) -> SudoAsk | InvalidSudo | None:
     """Return the sudo that the headers ask for; a parameter in a URL is of somebody else's."""
     return sudo.read(environ.get("HTTP_SUDO"), (), environ.get("HTTP_SUDO_REASON"), ())
+
+
+def given(environ: WSGIEnvironment, name: str) -> list[str]:
+    """Return the values of a parameter of the URL, in their order.
+
+    Some servers let bytes through that are no UTF-8: they become replacement letters.
+    """
+    pairs = form.pairs(environ.get("QUERY_STRING", "").encode("latin-1"))
+    return [value.decode(errors="replace") for key, value in pairs if key == name.encode()]
 
 
 def identity(entry: Entry) -> list[tuple[str, str]]:

@@ -30,6 +30,8 @@ from tokensrv.services.reports.tallies import Tallies
 # As long as other writers may have to wait for it: a few milliseconds.
 ROWS_A_TRANSACTION = 250
 _MINUTE_MS = 60_000
+# So many kinds of what is repeated are told apart before those of strangers become one.
+_MANY_KINDS = 1_000
 
 _log = logging.getLogger("tokensrv.usage")
 
@@ -112,6 +114,11 @@ class Usage:
                 return False
             known.repeated += 1
             return True
+
+    @property
+    def is_crowded(self) -> bool:
+        """Return whether so much is counted that strangers must not add to it one by one."""
+        return len(self._minutes) >= _MANY_KINDS
 
     def written(self, key: Repeated, origin: Origin, event: NewEvent) -> None:
         """Remember that ``event`` stands in the log: from now on it is only counted.

@@ -9,7 +9,7 @@ from tests.services.gates.conftest import ELSEWHERE, HERE, Porch, visit_of
 from tokensrv.domain.gates import Gate, NoEntry, Obstacle
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services import tokens
+from tokensrv.services import tokens, usage
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.gates import turned_away
 
@@ -81,6 +81,17 @@ def test_one_network_of_ipv6_is_one_however_many_addresses_it_has(porch: Porch) 
     for host in range(1, 4):
         turn_away(porch, Obstacle.CREDENTIALS, ip=f"2001:db8::{host}")
     assert len(porch.events("gate.refused")) == 1
+
+
+def test_strangers_from_everywhere_at_once_become_one(
+    porch: Porch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "_MANY_KINDS", 3)
+    for host in range(10):
+        turn_away(porch, Obstacle.CREDENTIALS, ip=f"192.0.2.{host}")
+    assert len(porch.events("gate.refused")) == 4
+    porch.usage.close()
+    assert [event.data["count"] for event in porch.events("gate.counted")] == [6]
 
 
 def test_a_dead_token_is_one_kind_wherever_it_comes_from(porch: Porch) -> None:

@@ -39,7 +39,7 @@ def record(
         # Others may have something to be written.
         usage.start()
         return refused
-    key = _key(visit, refused)
+    key = _key(visit, refused, is_crowded=usage.is_crowded)
     if usage.is_repeated(key):
         return refused
     event = _event(visit, refused)
@@ -55,10 +55,14 @@ def _is_recorded(refused: NoEntry) -> bool:
     return refused.check is not Obstacle.ANONYMOUS
 
 
-def _key(visit: Visit, refused: NoEntry) -> Repeated:
-    """Return what is counted together: of nobody's token, by where it came from."""
+def _key(visit: Visit, refused: NoEntry, *, is_crowded: bool) -> Repeated:
+    """Return what is counted together: of nobody's token, by where it came from.
+
+    Somebody with a million addresses must not write a million events, so that where it is crowded
+    they count as one.
+    """
     token_id = None if refused.token is None else refused.token.id
-    where = network(visit.origin.ip) if token_id is None else None
+    where = network(visit.origin.ip) if token_id is None and not is_crowded else None
     user_id = None if refused.user is None else refused.user.id
     return Repeated(
         ACTION, token_id, user_id, None, f"{visit.gate.value} {refused.check.value}", where
