@@ -94,6 +94,18 @@ def test_nobody_else_is_given_it(helper: Helper, attributes: dict[str, str]) -> 
     assert given(helper, **attributes) == ""
 
 
+@pytest.mark.parametrize("attribute", [f"host={HOST}", "protocol=https", "username=alice"])
+def test_who_smuggles_a_line_in_is_given_nothing(helper: Helper, attribute: str) -> None:
+    helper("store", username="alice", password=SECRET)
+    assert given(helper, path=f"a\n{attribute}", username="alice") == ""
+
+
+def test_lists_of_newer_versions_of_git_are_no_obstacle(helper: Helper) -> None:
+    helper("store", username="alice", password=SECRET)
+    lists = {"capability[]": "authtype\ncapability[]=state", "wwwauth[]": "Basic\nwwwauth[]=Bearer"}
+    assert SECRET in given(helper, **lists)
+
+
 def test_the_name_of_a_host_has_no_case(helper: Helper) -> None:
     helper("store", username="alice", password=SECRET, host="Git.Example.COM")
     assert SECRET in given(helper)

@@ -190,6 +190,13 @@ def test_proxies_tell_the_request_in_their_own_ways(world: World, headers: dict[
 
 
 @pytest.mark.sqlite
+def test_what_asks_to_become_a_websocket_is_asked_about_like_the_rest(world: World) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    assert world.ask(FETCH, basic("git", world.token("api")) | upgrade).status_code == 200
+    assert_denied(world.ask(FETCH, upgrade))
+
+
+@pytest.mark.sqlite
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "PROPFIND", "OPTIONS", "MKCOL"])
 def test_a_proxy_may_ask_with_any_method(world: World, method: str) -> None:
     headers = {"X-Forwarded-Method": method, "X-Forwarded-Uri": PUSH[1]}

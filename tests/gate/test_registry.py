@@ -217,6 +217,16 @@ def test_a_token_counts_as_long_as_it_is_good(world: World) -> None:
     assert [event.data["check"] for event in world.refusals()] == ["revoked", "revoked", "owner"]
 
 
+def test_what_a_registry_is_told_ends_with_the_token_at_the_latest(
+    world: World, clock: ManualClock
+) -> None:
+    token = world.token("api", expires_on=(START + timedelta(days=1)).date())
+    midnight = 12 * 3600
+    clock.advance(seconds=midnight - 20)
+    claims = world.claims(basic(token.secret))
+    assert claims["exp"] == NOW + midnight
+
+
 def test_a_token_expires(world: World, clock: ManualClock) -> None:
     token = world.token("api", expires_on=(START + timedelta(days=1)).date())
     clock.set(START.replace(hour=0) + timedelta(days=1) - timedelta(milliseconds=1))

@@ -139,6 +139,7 @@ class TestAdding:
             ("x" * 256, "", "title is too long (maximum is 255 characters)"),
             ("a\0b", "", "title is invalid"),
             ("", "a\0b", "title is invalid"),
+            ("-----BEGIN PRIVATE KEY-----\nMC4CAQAw", "", "title is a private key"),
         ],
     )
     def test_needs_a_title(

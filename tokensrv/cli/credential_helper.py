@@ -58,10 +58,15 @@ def main(file: Path | None, operation: str, *, allow_http: bool) -> None:
 
 
 def _read(given: bytes) -> Attributes:
-    """Return the attributes that Git wrote, one a line up to an empty one."""
+    """Return the attributes that Git wrote, one a line up to an empty one.
+
+    None at all when one came twice that is no list (``wwwauth[]``): the second one was in a URL
+    with an encoded newline in it, which an old Git writes as it is (CVE-2020-5260).
+    """
     lines = given.decode(errors="surrogateescape").split("\n\n")[0].split("\n")
-    pairs = (line.partition("=") for line in lines)
-    return {key: value for key, _, value in pairs}
+    found = [line.partition("=")[::2] for line in lines]
+    single = [key for key, _ in found if not key.endswith("[]")]
+    return dict(found) if len(single) == len(set(single)) else {}
 
 
 def _host(asked: Attributes, *, allow_http: bool) -> str | None:

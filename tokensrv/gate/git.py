@@ -30,10 +30,12 @@ _CHALLENGE: Final = 'Basic realm="tokensrv"'
 def init_app(app: Flask) -> None:
     """Add the route, for every method there is: some proxies ask with that of the request.
 
-    Flask's own way to add rules knows no method that it was not told.
+    Flask's own way to add rules knows no method that it was not told, and what asks to become a
+    WebSocket would be answered 400.
     """
     app.view_functions[_ENDPOINT] = _answer
-    app.url_map.add(app.url_rule_class(PATH, endpoint=_ENDPOINT))
+    for websocket in (False, True):
+        app.url_map.add(app.url_rule_class(PATH, endpoint=_ENDPOINT, websocket=websocket))
 
 
 def _answer() -> Response:

@@ -94,7 +94,7 @@ def _token(grant: Grant, signer: Signer, settings: Settings, now_ms: int) -> str
     moments = {
         "iat": now,
         "nbf": now - _SKEW_SECONDS,
-        "exp": now + settings.registry_token_seconds,
+        "exp": _end(grant, now, settings),
     }
     # Without issuer and audience, so that no registry takes it for the other one.
     who = {"jti": _unique(), **moments, "user_info": _user_info(grant)}
@@ -112,6 +112,14 @@ def _token(grant: Grant, signer: Signer, settings: Settings, now_ms: int) -> str
         "user": signer.sign("JWT", who),
     }
     return signer.sign("JWT", claims)
+
+
+def _end(grant: Grant, now: int, settings: Settings) -> int:
+    """Return when the JWT dies, never later than the token that it came from."""
+    end, token = now + settings.registry_token_seconds, grant.caller.token
+    if token is None or token.expires_ms is None:
+        return end
+    return min(end, token.expires_ms // 1000)
 
 
 def _user_info(grant: Grant) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def read(pasted: str) -> PublicKey:
     line = pasted.strip()
     if not line:
         raise InvalidRecord(FIELD, "can't be blank")
-    if "PRIVATE KEY" in line or "Private-Lines" in line:
+    if is_private(line):
         raise InvalidRecord(FIELD, "is a private key; give the public half alone")
     if len(line.splitlines()) > 1:
         raise InvalidRecord(FIELD, "should be a single line")
@@ -75,6 +75,11 @@ def read(pasted: str) -> PublicKey:
     except (ValueError, UnsupportedAlgorithm, IndexError, NotImplementedError):
         raise InvalidRecord(FIELD, "is no complete public key") from None
     return PublicKey(text, hashlib.sha256(blob).digest(), comment)
+
+
+def is_private(text: str) -> bool:
+    """Return whether a text is, or holds, a private key as programs write one to a file."""
+    return "PRIVATE KEY" in text or "Private-Lines" in text
 
 
 def shown(fingerprint: bytes) -> str:

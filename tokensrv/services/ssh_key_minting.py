@@ -95,6 +95,9 @@ def _title(wish: KeyWish, public: PublicKey) -> str:
         raise InvalidRecord("title", f"is too long (maximum is {TITLE_LENGTH} characters)")
     if not is_storable(title):
         raise InvalidRecord("title", "is invalid")
+    # In the event log it would stand for good.
+    if public_keys.is_private(title):
+        raise InvalidRecord("title", "is a private key")
     return title
 
 

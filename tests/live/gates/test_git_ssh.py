@@ -8,7 +8,8 @@ import pytest
 
 from tests.databases import opened
 from tests.factories import make_token, make_user
-from tests.live.gates.sshd import Sshd, sshd
+from tests.live.gates.sshd import PAGE, Sshd, sshd
+from tests.live.pages import blocks
 from tests.live.servers import Server
 from tests.services.conftest import events_of
 from tokensrv.config import load
@@ -42,6 +43,12 @@ def alice(store: Store) -> UserRecord:
     found = users.find(store, "alice")
     assert found is not None
     return found
+
+
+def test_his_command_is_forced_before_a_token_lets_anybody_in() -> None:
+    # PAM counts at once, and what is not forced is a shell of the account of the instance.
+    installed = [block["code"].split()[3] for block in blocks(PAGE) if "--mode 644" in block["code"]]
+    assert installed == ["tokensrv.conf", "tokensrv.pam"]
 
 
 def test_the_page_does_what_it_says(ssh: Sshd, store: Store, alice: UserRecord) -> None:

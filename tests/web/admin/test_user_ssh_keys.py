@@ -32,6 +32,7 @@ def test_a_key_is_found_from_its_user_and_removed_behind_a_question(
     text = root.text(_list(bob))
     assert "the lost laptop" in text
     assert path in text
+    assert "There is no such page" in root.text(f"{_list(bob)}?page=2")
     text = root.text(path)
     assert "Remove this SSH key of bob?" in text
     assert key.fingerprint in text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from html import unescape
+from urllib.parse import urlencode
 
 import pytest
 
@@ -84,6 +86,13 @@ def test_a_good_key_is_still_there_when_something_else_is_wrong(alice: Visitor) 
     assert f">{line}</textarea>" in answer.text
 
 
+def test_a_link_fills_in_everything_but_the_key(alice: Visitor) -> None:
+    line = new_line("alice@laptop")
+    text = alice.text(f"{NEW}?{urlencode({'key': line, 'title': 'laptop'})}")
+    assert 'value="laptop"' in text
+    assert line.split()[1] not in unescape(text)
+
+
 @pytest.mark.parametrize("expires_at", ["", "soon"])
 def test_a_private_key_is_refused_and_not_shown_again(alice: Visitor, expires_at: str) -> None:
     answer = alice.post(PAGE, key=PRIVATE, title="laptop", expires_at=expires_at)
@@ -154,3 +163,6 @@ def test_keys_stand_on_pages(store: Store, alice: Visitor) -> None:
         make_ssh_key(store, alice.user, title=f"key number {number}")
     assert "key number 20" not in alice.text(PAGE)
     assert "key number 20" in alice.text(f"{PAGE}?page=2")
+    beyond = alice.text(f"{PAGE}?page=3")
+    assert "There is no such page" in beyond
+    assert "No SSH keys" not in beyond

@@ -27,7 +27,8 @@ def show() -> ResponseReturnValue:
 
 @bp.get("/new")
 def new() -> ResponseReturnValue:
-    """Show the form, filled in as the address says. Nothing is added."""
+    """Show the form, filled in as the address says, but for the key. Nothing is added."""
+    # A link could put a stranger's key there, and nobody sees by looking at one whose it is.
     return _ask(Form(request.args), 200)
 
 
@@ -38,12 +39,12 @@ def add() -> ResponseReturnValue:
     day = form.day("expires_at")
     wish = KeyWish(key=form.text("key"), title=form.text("title"), expires_on=day)
     if not form.is_good:
-        return _ask(form, 422)
+        return _ask(form, 422, _readable(form))
     try:
         ssh_key_minting.add(context.store(), context.origin(), user_id, wish)
     except REFUSALS as problem:
         form.refuse_by(problem, {"fingerprint_sha256": "key"})
-        return _ask(form, 422)
+        return _ask(form, 422, _readable(form))
     cookies.leave_notice("The key is added.")
     return redirect(url_for(".show"), 303)
 
@@ -76,9 +77,9 @@ def remove(key_id: int) -> ResponseReturnValue:
     return redirect(url_for(".show"), 303)
 
 
-def _ask(form: Form, status: int) -> ResponseReturnValue:
+def _ask(form: Form, status: int, key: str = "") -> ResponseReturnValue:
     offered = offer(form, is_admin=False)
-    return page("settings/new_ssh_key.html", status, form=form, offer=offered, key=_readable(form))
+    return page("settings/new_ssh_key.html", status, form=form, offer=offered, key=key)
 
 
 def _readable(form: Form) -> str:
