@@ -8,7 +8,7 @@ from tokensrv.domain.gates import Gate
 from tokensrv.domain.usernames import target
 from tokensrv.gate import visits
 from tokensrv.gate.original import Original
-from tokensrv.services.gates.entry import Visit
+from tokensrv.services.gates.visit import Visit
 
 ASKED = Original("GET", "/a")
 PROXIED = {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.7"}

@@ -21,8 +21,8 @@ from tokensrv.domain.gates import Entry, Gate
 from tokensrv.gate.middleware import GitGate
 from tokensrv.services import tokens, users
 from tokensrv.services.events import Origin
-from tokensrv.services.gates.entry import Visit
 from tokensrv.services.gates.ssh import entrance
+from tokensrv.services.gates.visit import Visit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

@@ -20,7 +20,7 @@ from tokensrv.gate.forwarded import PATH, Asked
 from tokensrv.http import context, wsgi
 from tokensrv.lookup import Lookup
 from tokensrv.services.gates import entry, turned_away
-from tokensrv.services.gates.entry import Visit
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
 

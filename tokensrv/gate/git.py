@@ -19,7 +19,7 @@ from tokensrv.gate.git_requests import GitRequest
 from tokensrv.gate.original import Original
 from tokensrv.http import context
 from tokensrv.services.gates import git, turned_away
-from tokensrv.services.gates.entry import Visit
+from tokensrv.services.gates.visit import Visit
 
 PATH: Final = "/gate/git"
 

@@ -23,8 +23,8 @@ from tokensrv.http import context
 from tokensrv.http.parse import sudo
 from tokensrv.services import registry_keys
 from tokensrv.services.gates import registry, turned_away
-from tokensrv.services.gates.entry import Visit
 from tokensrv.services.gates.registry import Grant
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.key_pairs import Signer
 
 PATH: Final = "/jwt/auth"

@@ -12,7 +12,7 @@ from tokensrv.gate.original import Original
 from tokensrv.http import wsgi
 from tokensrv.http.parse import form, sudo
 from tokensrv.services.events import Origin
-from tokensrv.services.gates.entry import Visit
+from tokensrv.services.gates.visit import Visit
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -47,7 +47,9 @@ def alice(store: Store) -> UserRecord:
 
 def test_his_command_is_forced_before_a_token_lets_anybody_in() -> None:
     # PAM counts at once, and what is not forced is a shell of the account of the instance.
-    installed = [block["code"].split()[3] for block in blocks(PAGE) if "--mode 644" in block["code"]]
+    installed = [
+        block["code"].split()[3] for block in blocks(PAGE) if "--mode 644" in block["code"]
+    ]
     assert installed == ["tokensrv.conf", "tokensrv.pam"]
 
 

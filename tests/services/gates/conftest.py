@@ -20,7 +20,7 @@ from tokensrv.domain.usernames import target
 from tokensrv.lookup import Lookup
 from tokensrv.services.events import Origin
 from tokensrv.services.gates import entry, passwords
-from tokensrv.services.gates.entry import Visit
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.records import EventRecord
 from tokensrv.services.usage import Usage

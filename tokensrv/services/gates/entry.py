@@ -7,45 +7,22 @@ the trail, and a limit on failures that costs no good token anything.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tokensrv.db import Store
-from tokensrv.domain.caller import Check, InvalidSudo, SudoAsk
+from tokensrv.domain.caller import Check
 from tokensrv.domain.facts import Facts
-from tokensrv.domain.gates import ASKING, Entry, Gate, NoEntry, Obstacle, opens
-from tokensrv.domain.introspection import Judgement, Question, Verdict, judge, tell
+from tokensrv.domain.gates import ASKING, Entry, NoEntry, Obstacle, opens
+from tokensrv.domain.introspection import Judgement, Verdict, judge, tell
 from tokensrv.domain.secret import token_digest
 from tokensrv.lookup import Lookup
 from tokensrv.services import sudo
 from tokensrv.services.account import throttle
 from tokensrv.services.account.throttle import TooMany
 from tokensrv.services.authority import policy
-from tokensrv.services.events import Origin
 from tokensrv.services.gates import turned_away
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.introspection import may_be_recorded
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """What somebody wants at a gate, and from where.
-
-    ``method`` and ``path`` are what he asks of whatever stands behind it, for the record; the path
-    has no query, which may hold a secret. ``scopes``: all of them must be held.
-    """
-
-    gate: Gate
-    origin: Origin
-    method: str = ""
-    path: str = ""
-    ask: SudoAsk | InvalidSudo | None = None
-    scopes: tuple[str, ...] = ()
-
-    @property
-    def question(self) -> Question:
-        """Return what is asked about the token."""
-        return Question(self.ask, self.scopes, self.origin.ip)
 
 
 def enter(

@@ -7,8 +7,8 @@ from tokensrv.domain.gates import Entry, NoEntry
 from tokensrv.domain.secret import token_digest
 from tokensrv.lookup import Lookup
 from tokensrv.services.gates import entry, passwords
-from tokensrv.services.gates.entry import Visit
 from tokensrv.services.gates.reach import reach
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
 

@@ -17,7 +17,7 @@ from tokensrv.services.account import proof, second_factors
 from tokensrv.services.account.proof import Denied, Proof, Reason
 from tokensrv.services.authority import confirm, policy
 from tokensrv.services.gates import turned_away
-from tokensrv.services.gates.entry import Visit
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
 

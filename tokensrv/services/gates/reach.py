@@ -10,7 +10,7 @@ from tokensrv.db import Store
 from tokensrv.domain.gates import Entry, NoEntry, Obstacle
 from tokensrv.services import repositories
 from tokensrv.services.gates import turned_away
-from tokensrv.services.gates.entry import Visit
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
 

@@ -19,7 +19,8 @@ from tokensrv.domain.scopes import missing
 from tokensrv.lookup import Lookup
 from tokensrv.services import repositories
 from tokensrv.services.gates import turned_away
-from tokensrv.services.gates.entry import Visit, decide, facts_of, judged
+from tokensrv.services.gates.entry import decide, facts_of, judged
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
 

@@ -8,19 +8,15 @@ it could not even be read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tokensrv.db import Store
 from tokensrv.domain.caller import Check
 from tokensrv.domain.gates import NoEntry, Obstacle
 from tokensrv.domain.secret import masked
 from tokensrv.services.account.throttle import network
 from tokensrv.services.events import NewEvent, append
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Repeated, Usage
-
-if TYPE_CHECKING:
-    from tokensrv.services.gates.entry import Visit
 
 ACTION = "gate.refused"
 # What somebody wrote is kept, but not a book of it.

@@ -15,8 +15,9 @@ from tokensrv.lookup import Lookup
 from tokensrv.services import ssh_keys
 from tokensrv.services.authority import policy
 from tokensrv.services.gates import turned_away
-from tokensrv.services.gates.entry import Visit, decide, enter
+from tokensrv.services.gates.entry import decide, enter
 from tokensrv.services.gates.ssh import logins
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.ssh_keys import OwnedKey
 from tokensrv.services.usage import Usage
 
