@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from sqlalchemy import bindparam, or_, select, update
@@ -47,6 +48,16 @@ _USED = (
     .where(_tokens.c.id == bindparam("token_id"))
     .values(last_used_at=bindparam("at"), last_used_ips=bindparam("ips"))
 )
+
+
+def is_address(text: str) -> bool:
+    """Return whether this can be kept as one from where a token was used."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    # What follows it, the name of an interface, may be anything.
+    return "%" not in text
 
 
 def latest_ips(known: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from multiprocessing.util import Finalize
 from weakref import WeakSet
 
@@ -100,7 +99,7 @@ class Usage:
         with self._mutex:
             known = self._uses.get(token_id)
             ips = known.ips if known else ()
-            if ip is not None and ip not in ips[-1:] and _is_address(ip):
+            if ip is not None and ip not in ips[-1:] and last_used.is_address(ip):
                 ips = last_used.latest_ips(ips, (ip,))
             self._uses[token_id] = Use(now, user_id, ips)
 
@@ -230,15 +229,6 @@ def _counted(minute: _Minute) -> NewEvent:
     }
     of_gate = minute.event.action == "gate.refused"
     return replace(minute.event, action="gate.counted" if of_gate else "sudo.counted", data=data)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    # What follows it, the name of an interface, may be anything.
-    return "%" not in text
 
 
 def _close_quietly(usage: Usage) -> None:
