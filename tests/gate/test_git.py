@@ -197,6 +197,13 @@ def test_what_asks_to_become_a_websocket_is_asked_about_like_the_rest(world: Wor
 
 
 @pytest.mark.sqlite
+@pytest.mark.parametrize("host", ["a..b", "x" * 64, "a b", ""])
+def test_whatever_host_was_asked_for_it_is_asked_about(world: World, host: str) -> None:
+    headers = basic("git", world.token("api")) | {"Host": host}
+    assert world.ask(FETCH, headers).status_code == 200
+
+
+@pytest.mark.sqlite
 @pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "PROPFIND", "OPTIONS", "MKCOL"])
 def test_a_proxy_may_ask_with_any_method(world: World, method: str) -> None:
     headers = {"X-Forwarded-Method": method, "X-Forwarded-Uri": PUSH[1]}

@@ -8,7 +8,7 @@ nothing is decided, counted or written twice.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flask import Flask
 
@@ -19,6 +19,9 @@ from tokensrv.http.around import headers_for
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# Where proxies ask.
+_GATES: Final = "/gate/"
 
 
 def init_app(app: Flask) -> None:
@@ -37,11 +40,11 @@ class FastPath:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer who enters, and have Flask answer everybody else."""
-        if not forwarded.is_here(environ["PATH_INFO"]):
-            return self.flask(environ, start_response)
-        # Nothing here depends on it, and Werkzeug answers 400 to some that proxies let through.
-        environ.pop("HTTP_HOST", None)
-        if not self._schema.fits:
+        path = environ["PATH_INFO"]
+        if path.startswith(_GATES):
+            # Nothing there depends on it, and Werkzeug answers 400 to some that proxies let through.
+            environ.pop("HTTP_HOST", None)
+        if not forwarded.is_here(path) or not self._schema.fits:
             return self.flask(environ, start_response)
         # From here on it has this id, in the log of events and in the answer.
         environ["HTTP_X_REQUEST_ID"] = request_id = wsgi.request_id(environ)

@@ -253,6 +253,16 @@ def test_a_repository_that_is_not_there_is_told_as_one_that_is_forbidden(
     assert refusals(commands) == []
 
 
+def test_a_server_without_git_says_so(
+    sshd: Sshd, key: KeyRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def miss(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "execvpe", miss)
+    assert sshd.refusal(FETCH, key=key).startswith("There is no Git on this server;")
+
+
 def test_there_are_no_other_commands(sshd: Sshd, key: KeyRecord) -> None:
     for command in ("ls", "git-upload-pack ../app", "sh -c 'git-upload-pack x'"):
         assert sshd.refusal(command, key=key) == "Unknown command\n"

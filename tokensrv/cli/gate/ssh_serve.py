@@ -77,8 +77,7 @@ def command(*, key_id: int | None, root: Path) -> None:
                 _refuse("Unknown command")
     # Everything is written by now, and the process goes on as another program.
     if program is not None:
-        # It is no shell that starts it, and that is the point.
-        os.execvpe(program.arguments[0], program.arguments, program.environment)  # noqa: S606
+        _become(program)
 
 
 def _visit(asked: Command | None) -> Visit:
@@ -139,6 +138,14 @@ def _mint(
     click.echo(f"Token:   {new.secret}")
     click.echo(f"Scopes:  {','.join(new.record.scopes)}")
     click.echo(f"Expires: {new.record.expires_on}")
+
+
+def _become(program: _Program) -> None:
+    try:
+        # It is no shell that starts it, and that is the point.
+        os.execvpe(program.arguments[0], program.arguments, program.environment)  # noqa: S606
+    except FileNotFoundError:
+        _refuse("There is no Git on this server; whoever runs it must install it.")
 
 
 def _words(refused: NoEntry, asked: Command | None) -> str:
