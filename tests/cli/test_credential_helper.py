@@ -132,7 +132,9 @@ def test_this_machine_needs_no_encryption(helper: Helper, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["", "correct horse battery staple", SECRET[:-1], mint("ts", Kind.CLIENT)]
+    "password",
+    ["", "correct horse battery staple", SECRET[:-1], mint("ts", Kind.CLIENT)],
+    ids=["nothing", "a password", "a cut token", "a client's secret"],
 )
 def test_only_tokens_are_kept(helper: Helper, path: Path, password: str) -> None:
     assert helper("store", username="alice", password=password).output == ""
@@ -185,7 +187,11 @@ def test_a_file_that_others_may_read_is_not_used(helper: Helper, path: Path) -> 
     assert kept(path) == {ADDRESS: {"alice": SECRET}}
 
 
-@pytest.mark.parametrize("content", [f'{{"{SECRET}', f'["{SECRET}"]', f'{{"x": "{SECRET}"}}', ""])
+@pytest.mark.parametrize(
+    "content",
+    [f'{{"{SECRET}', f'["{SECRET}"]', f'{{"x": "{SECRET}"}}', ""],
+    ids=["no JSON", "a list", "no accounts", "nothing"],
+)
 def test_a_damaged_file_is_neither_shown_nor_overwritten(
     helper: Helper, path: Path, content: str
 ) -> None:

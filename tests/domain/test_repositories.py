@@ -56,6 +56,12 @@ def test_what_may_mean_another_repository_to_somebody_else_is_no_path(text: str)
     assert path(text) is None
 
 
+@pytest.mark.parametrize("text", [" team", "team ", " / "])
+def test_blanks_around_a_prefix_are_a_slip(text: str) -> None:
+    with pytest.raises(Invalid):
+        prefix(text)
+
+
 @EVERY_NO_PATH
 def test_nor_is_it_a_prefix(text: str) -> None:
     with pytest.raises(Invalid) as refused:

@@ -41,7 +41,8 @@ def prefix(text: str) -> str:
     if text == EVERYTHING:
         return ""
     trimmed = path(text)
-    if trimmed is None or len(trimmed) > MAX_LENGTH:
+    if trimmed is None or len(trimmed) > MAX_LENGTH or text != text.strip():
+        # Blanks around it are a slip: it would fit nothing, and yet close everything else.
         raise Invalid("prefix")
     return trimmed
 

@@ -42,7 +42,7 @@ class FastPath:
         """Answer who enters, and have Flask answer everybody else."""
         path = environ["PATH_INFO"]
         if path.startswith(_GATES):
-            # Nothing there depends on it, and Werkzeug answers 400 to some that proxies let through.
+            # Nothing there depends on it, and Werkzeug refuses some that proxies let through.
             environ.pop("HTTP_HOST", None)
         if not forwarded.is_here(path) or not self._schema.fits:
             return self.flask(environ, start_response)

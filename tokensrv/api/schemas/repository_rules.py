@@ -28,7 +28,7 @@ class AddRule(Wire):
         required=True,
         metadata={"description": "Whole segments of a path, such as team/app; / is everything."},
     )
-    user = Text(required=True, metadata={"description": "A username or an id."})
+    user = Text(required=True, metadata={"description": "A username, or an id as text."})
     access = Text(required=True, metadata={"enum": list(Access)})
 
 
