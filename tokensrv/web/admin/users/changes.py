@@ -104,8 +104,8 @@ CHANGES: Final[dict[str, Change]] = {
     "block": Change(
         verb="Block",
         question="Block {name}?",
-        consequence="Every token stops working and every session ends at once, until this user is"
-        " unblocked. Nothing is deleted.",
+        consequence="Every token and SSH key stops working and every session ends at once, until"
+        " this user is unblocked. Nothing is deleted.",
         done="{name} is blocked.",
         run=user_states.block,
         is_bad=True,

@@ -42,8 +42,8 @@ def _ask(user: UserRecord, form: Form, status: int = 200) -> Response:
         question="Delete {name} for good?",
         verb="Delete",
         consequence=(
-            "All tokens, sessions and second factors of this user are deleted at once. It cannot"
-            " be undone. The event log keeps what happened.",
+            "All tokens, SSH keys, sessions and second factors of this user are deleted at once. It"
+            " cannot be undone. The event log keeps what happened.",
         ),
         is_bad=True,
         form=form,
