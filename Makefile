@@ -69,10 +69,10 @@ floors: $(TEST_READY) ## Imports go down only.
 
 suite: suite-sqlite suite-postgres coverage ## The tests on SQLite and on PostgreSQL.
 
-# The least coverage holds for both runs together, hence none for one. Tests that share a live
-# server carry one xdist group, which keeps them in one process.
+# The least coverage holds for both runs together, hence none for one. A file stays in one process,
+# so that its tests share the servers that it starts.
 suite-%: $(TEST_READY) $(NODE_READY) system-packages ## One of the two: suite-sqlite, suite-postgres. ARGS="-k name" goes to pytest.
-	COVERAGE_FILE=.coverage.$* $(BIN)/pytest --db $* -n $(JOBS) --dist loadgroup \
+	COVERAGE_FILE=.coverage.$* $(BIN)/pytest --db $* -n $(JOBS) --dist loadfile \
 		--cov --cov-report= --cov-fail-under=0 $(ARGS)
 
 bench: $(TEST_READY) ## Measure tokensrv beside others, some 20 minutes. QUICK=1 takes two; SIZES=10_000,10_000_000; ARGS="--folder /srv/bench".

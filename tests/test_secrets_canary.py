@@ -183,6 +183,7 @@ def _use_the_gates(canaries: Canaries) -> None:
                 sudo = {"Sudo": secret, "Sudo-Reason": "x" * 218 + secret}
                 for path in ("/gate/auth", f"/gate/auth?scope={secret}", f"/gate/auth{uri}"):
                     canaries.send("PROPFIND", path, headers=headers)
+                    canaries.send(secret, path, headers={"PRIVATE-TOKEN": credential})
                     canaries.send("GET", path, headers=headers | sudo)
                 canaries.send("GET", f"/gate/git?root={secret}", headers=headers | sudo)
                 canaries.send("GET", "/gate/git", headers=headers | {"Sudo": "x" * 218 + secret})
@@ -250,7 +251,14 @@ def test_no_secret_is_in_any_sink(
         "commands": "".join(done.output for done in canaries.commands),
         **{f"answer to {a.request.path}": f"{a.text} {a.headers}" for a in canaries.answers},
     }
-    found = {name for name, text in sinks.items() for secret in canaries.all if secret in text}
+    # What was turned into capitals on its way, as methods are, is a secret still.
+    folded = {name: text.casefold() for name, text in sinks.items()}
+    found = {
+        name
+        for name, text in folded.items()
+        for secret in canaries.all
+        if secret.casefold() in text
+    }
     assert found == set()
     assert {a.status_code for a in canaries.answers} >= {200, 201, 400, 401, 403, 404, 500}
     assert len(loud.records) > 10

@@ -19,8 +19,6 @@ from benchmarks.steps import ANEW, FINDING, FOUND_BY, WHOLE, steps
 from tests.databases import Databases
 from tokensrv.app import create_app
 
-pytestmark = pytest.mark.xdist_group("benchmarks")
-
 CORE = min(os.sched_getaffinity(0))
 SMALL = Deployment(Database.SQLITE, 100)
 

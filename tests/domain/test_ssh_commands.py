@@ -95,5 +95,5 @@ def test_a_mistake_is_explained_in_gitlabs_words(words: str, text: str) -> None:
 def test_a_token_over_ssh_has_scopes_of_api_alone(scope: str) -> None:
     found = read(f"personal_access_token ci api,{scope}")
     valid = ", ".join(f'"{one}"' for one in SCOPES)
-    assert found == Mistake(f"Invalid scope: '{scope}'. Valid scopes are: [{valid}]")
+    assert found == Mistake(f"Invalid scope: '{scope}'. Valid scopes are: [{valid}]", scope)
     assert not {"sudo", "introspect"} & set(SCOPES)

@@ -21,6 +21,7 @@ from tokensrv.db import Store
 from tokensrv.domain.repositories import Access
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.errors import StorageUnavailable
+from tokensrv.models import Passkey
 from tokensrv.services import repositories, tokens, user_states, users
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import EventRecord, NewToken, UserRecord
@@ -392,9 +393,25 @@ def test_a_password_is_taken_as_basic_alone(with_password: World) -> None:
     assert with_password.checks() == ["unknown"]
 
 
-def test_with_a_second_factor_a_token_is_needed(with_password: World) -> None:
+def make_passkey(store: Store, user: UserRecord) -> None:
+    row = Passkey(
+        user_id=user.id,
+        credential_id=b"id",
+        public_key=b"key",
+        sign_count=0,
+        name="Laptop",
+        created_at=utcnow(store.clock),
+    )
+    with store.write() as session:
+        session.add(row)
+
+
+@pytest.mark.parametrize("make_factor", [make_totp, make_passkey])
+def test_with_a_second_factor_a_token_is_needed(
+    with_password: World, make_factor: Callable[[Store, UserRecord], object]
+) -> None:
     assert with_password.with_password().status_code == 200
-    make_totp(with_password.store, with_password.alice)
+    make_factor(with_password.store, with_password.alice)
     assert_denied(with_password.with_password())
     assert with_password.checks() == ["second_factor"]
     assert with_password.with_token(with_password.token("api")).status_code == 200
@@ -419,6 +436,23 @@ def test_rules_count_with_a_password_too(with_password: World) -> None:
     assert_forbidden(with_password.with_password(), NO_FETCH)
     [event] = with_password.refusals()
     assert (event.data["check"], event.token_id, event.actor) == ("rule", None, "alice")
+
+
+def test_a_visit_is_counted_once_whatever_becomes_of_it(with_password: World) -> None:
+    with_password.rule(with_password.alice, "team", Access.READ)
+    secret = with_password.token("api")
+    for headers in (basic("git", secret), basic("alice", PASSWORD)):
+        assert with_password.ask(FETCH, headers).status_code == 200
+        assert with_password.ask(PUSH, headers).status_code == 403
+    with_password.with_token(with_password.token("read_user"))
+    registry = with_password.http.application.extensions["tokensrv_metrics"].registry
+    counted = {
+        sample.labels["outcome"]: sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "tokensrv_gate_visits_total"
+    }
+    assert counted == {"entered": 2, "rule": 2, "wanted": 1}
 
 
 class TestThrottled:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tokensrv.domain.secret import Kind, mint
 from tokensrv.gate.original import Original, of_path, of_uri, read
 
 
@@ -111,6 +112,11 @@ def test_a_path_that_names_something_else_to_others_is_not(uri: str) -> None:
 @pytest.mark.parametrize("uri", ["/a%3Fb/../c", "/a?b", "/a%23b", "/a#?b", "/a?b#c"])
 def test_a_path_ends_where_anybody_might_think_so(uri: str) -> None:
     assert of_uri("GET", uri).path == "/a"
+
+
+def test_a_secret_in_the_place_of_a_method_is_masked() -> None:
+    secret = mint("ts", Kind.PERSONAL)
+    assert of_uri(secret, "/a").method == of_path(secret, "/a").method == "TSP_***"
 
 
 def test_a_path_that_a_server_has_decoded_is_decoded_no_more() -> None:

@@ -63,7 +63,8 @@ GATES = {
     "auth for read_user": "auth",
     "git fetch": "git",
     "registry pull": "registry",
-    "ssh": "ssh",
+    "ssh login": "ssh",
+    "ssh fetch": "ssh",
 }
 
 

@@ -17,12 +17,17 @@ from flask import Flask
 from werkzeug.test import Client, TestResponse
 
 from tests.oauth.conftest import Service, basic
-from tokensrv.domain.gates import Entry, Gate
+from tokensrv.db import Store
+from tokensrv.domain.gates import Entry, Gate, NoEntry
+from tokensrv.domain.secret import digest
+from tokensrv.domain.ssh_commands import GitService
 from tokensrv.gate.middleware import GitGate
+from tokensrv.lookup import Lookup
 from tokensrv.services import tokens, users
 from tokensrv.services.events import Origin
-from tokensrv.services.gates.ssh import entrance
+from tokensrv.services.gates.ssh import entrance, logins
 from tokensrv.services.gates.visit import Visit
+from tokensrv.services.usage import Usage
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -86,7 +91,11 @@ def all_of(app: Flask, tabled: Flask, service: Service) -> list[Transport]:
         Transport("middleware push", "write_repository", partial(ways.middleware, pack="receive")),
         Transport("registry pull", "read_registry", partial(ways.registry, action="pull")),
         Transport("registry push", "write_registry", partial(ways.registry, action="push")),
-        Transport("ssh", "read_repository", ways.ssh, has_headers=False),
+        Transport("ssh login", "read_repository", ways.ssh_login, has_headers=False),
+        *(
+            Transport(f"ssh {name}", git.scope, partial(ways.ssh, git=git), has_headers=False)
+            for name, git in (("fetch", GitService.UPLOAD_PACK), ("push", GitService.RECEIVE_PACK))
+        ),
     ]
 
 
@@ -94,7 +103,10 @@ class _Ways:
     """The requests themselves, each from where the credential is shown."""
 
     def __init__(self, app: Flask, tabled: Flask, service: Service) -> None:
-        self._app, self._service = app, service
+        self._service = service
+        self._store: Store = app.extensions["tokensrv"]
+        self._usage: Usage = app.extensions["tokensrv_usage"]
+        self._lookup: Lookup = app.extensions["tokensrv_lookup"]
         self._http = Client(app.wsgi_app)
         self._flask = Client(behind_fast_paths(app.wsgi_app))
         self._tabled = Client(tabled.wsgi_app)
@@ -161,15 +173,39 @@ class _Ways:
         assert claims["sub"] == told["username"]
         return told | {"act": who["actor"]["username"] if "actor" in who else None}
 
-    def ssh(self, shown: Shown) -> Told | None:
-        store, usage = self._app.extensions["tokensrv"], self._app.extensions["tokensrv_usage"]
-        lookup = self._app.extensions["tokensrv_lookup"]
-        origin = Origin(ip=shown.ip, via="ssh")
-        visit = Visit(Gate.SSH, origin, scopes=("read_repository",))
+    def ssh_login(self, shown: Shown) -> Told | None:
+        store, visit = self._store, _over_ssh(shown, "read_repository")
         record = tokens.find_by_secret(store, shown.secret)
         owner = "nobody" if record is None else users.get(store, record.user_id).username
-        found = entrance.log_in(store, usage, lookup, visit, owner, shown.secret, None)
-        return {"username": owner} if isinstance(found, Entry) else None
+        usage, lookup = self._usage, self._lookup
+        return _entry(entrance.log_in(store, usage, lookup, visit, owner, shown.secret, None))
+
+    def ssh(self, shown: Shown, git: GitService) -> Told | None:
+        # The connection was opened when the token was still good for it.
+        connection, visit = digest(shown.secret), _over_ssh(shown, git.scope)
+        if (record := tokens.find_by_secret(self._store, shown.secret)) is not None:
+            logins.remember(self._store, connection, record.id)
+        usage, lookup = self._usage, self._lookup
+        return _entry(entrance.by_connection(self._store, usage, lookup, visit, connection))
+
+
+def _over_ssh(shown: Shown, scope: str) -> Visit:
+    return Visit(Gate.SSH, Origin(ip=shown.ip, via="ssh"), scopes=(scope,))
+
+
+def _entry(found: Entry | NoEntry) -> Told | None:
+    """Return what hooks are told of an entry over SSH."""
+    if isinstance(found, NoEntry):
+        return None
+    caller = found.caller
+    assert caller.token is not None
+    return {
+        "username": caller.subject.username,
+        "sub": str(caller.subject.id),
+        "scope": " ".join(caller.scopes),
+        "jti": str(caller.token.id),
+        "act": caller.actor.username if caller.is_sudo else None,
+    }
 
 
 def _get(http: Client, path: str, shown: Shown, headers: Mapping[str, str]) -> TestResponse:

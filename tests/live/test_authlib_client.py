@@ -11,8 +11,6 @@ from authlib.integrations.requests_client import OAuth2Session
 
 from tests.live.servers import Server
 
-pytestmark = pytest.mark.xdist_group("live")
-
 PATIENCE_SECONDS = 30
 
 

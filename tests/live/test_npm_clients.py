@@ -13,8 +13,6 @@ import pytest
 
 from tests.live.servers import NODE, SCRIPTS, Server
 
-pytestmark = pytest.mark.xdist_group("live")
-
 _PATIENCE_SECONDS = 120
 
 

@@ -11,12 +11,8 @@ import os
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import PROFILE
 from tests.live.servers import REPOSITORY, SCRIPTS, Server
-
-pytestmark = pytest.mark.xdist_group("live")
 
 EXAMPLES = {"default": 5, "ci": 10, "full": 200}
 _PATIENCE_SECONDS = {"default": 300, "ci": 600, "full": 7200}

@@ -12,8 +12,6 @@ from gitlab.v4.objects import User
 from tests.live.servers import Server
 from tests.ssh_keys import new_line
 
-pytestmark = pytest.mark.xdist_group("live")
-
 
 @pytest.fixture
 def admin(live_server: Server) -> gitlab.Gitlab:

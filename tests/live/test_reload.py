@@ -18,8 +18,6 @@ from urllib3.util import Retry
 from tests.live.servers import Instance, Server, serving, wait_for
 from tokensrv.config import FILE_NAME, env_name
 
-pytestmark = pytest.mark.xdist_group("live")
-
 _LISTEN = "0A"  # TCP_LISTEN, as /proc/net/tcp writes it
 CLIENTS = 4
 # A worker that ends closes its idle connections, and a client may have begun to use one. Whoever

@@ -20,8 +20,6 @@ from gitlab.v4.objects import User
 from tests.live.pages import followed, variables_of
 from tests.live.servers import Server
 
-pytestmark = pytest.mark.xdist_group("live")
-
 PATIENCE_SECONDS = 30
 
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import ExitStack
 
-import pytest
-
 from tests.live.servers import Server
-
-pytestmark = pytest.mark.xdist_group("live")
 
 STALLED = 24
 

@@ -17,8 +17,6 @@ from tests.databases import Databases
 from tests.live.servers import SCRIPTS, children, free_port, initialise, started, wait_for
 from tests.tls import Tls, make_certificate
 
-pytestmark = pytest.mark.xdist_group("live")
-
 
 @dataclass(frozen=True)
 class TlsServer:

@@ -15,8 +15,6 @@ import pytest
 
 from tests.live.servers import SCRIPTS, Instance, children, is_running, started, wait_for
 
-pytestmark = pytest.mark.xdist_group("live")
-
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:

@@ -15,7 +15,7 @@ from tests.live.history.nodes import paused, sharing
 from tests.live.servers import Instance, Server, serving, wait_for
 from tokensrv.config import env_name
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("live")]
+pytestmark = pytest.mark.postgres
 
 THREADS = 4
 # Long enough for everything that must be answered meanwhile, on a busy machine as well.

@@ -112,7 +112,8 @@ def stage(world: World, monkeypatch: pytest.MonkeyPatch) -> Stage:
     secrets |= {"secret": service.secret}
     for name, client in others.items():
         secrets |= {f"{name}_id": client.record.client_id, f"{name}_secret": client.secret}
-    stage = Stage(world, world.http.application.wsgi_app, secrets)
+    # The outermost is the one of the gates.
+    stage = Stage(world, world.http.application.wsgi_app.flask, secrets)
     # The first signed answer makes a key, which is an event.
     assert service.introspect(secrets["alice"], {"Accept": JWT}).status_code == 200
     # Every sudo is written, so that both ways leave the same behind, whichever comes first.

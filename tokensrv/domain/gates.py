@@ -86,10 +86,10 @@ class NoEntry:
         )
 
     @classmethod
-    def after(cls, entry: Entry, check: Check | Obstacle) -> NoEntry:
+    def after(cls, entry: Entry, check: Check | Obstacle, missing: tuple[str, ...] = ()) -> NoEntry:
         """Return the no to somebody whose credential is good: this opens something else."""
         caller = entry.caller
-        return cls(check, caller.token, caller.actor, subject=caller.subject)
+        return cls(check, caller.token, caller.actor, missing=missing, subject=caller.subject)
 
 
 def opens(judgement: Judgement) -> Judgement:

@@ -70,9 +70,13 @@ class NewTokenCommand:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A command that is known, with words behind it that make no sense; ``text`` says why."""
+    """A command that is known, with words behind it that make no sense; ``text`` says why.
+
+    ``scope``: the one that nobody gets here, whether or not it exists.
+    """
 
     text: str
+    scope: str | None = None
 
 
 Command = Greeting | GitCommand | NewTokenCommand | Mistake
@@ -117,5 +121,5 @@ def _new_token(arguments: list[str]) -> NewTokenCommand | Mistake:
     for scope in scopes.split(","):
         if scope not in SCOPES:
             valid = ", ".join(f'"{one}"' for one in SCOPES)
-            return Mistake(f"Invalid scope: '{scope}'. Valid scopes are: [{valid}]")
+            return Mistake(f"Invalid scope: '{scope}'. Valid scopes are: [{valid}]", scope)
     return NewTokenCommand(name, tuple(scopes.split(",")), int(days[0]) if days else None)

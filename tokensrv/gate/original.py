@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from tokensrv.domain.secret import masked
 from tokensrv.domain.texts import is_storable
 
 _STYLES: Final = (
@@ -77,7 +78,8 @@ def of_path(method: str, path: str) -> Original:
     """Return the request for a path that is decoded already, as the bytes of ``PATH_INFO`` are."""
     whole = path.encode("latin-1", "backslashreplace").decode(errors="surrogateescape")
     cut = whole.partition("?")[0].partition("#")[0]
-    return Original(method.upper(), cut, is_cut=cut != whole)
+    # Masked first: a secret in other letters looks like none, and a method is written down.
+    return Original(masked(method).upper(), cut, is_cut=cut != whole)
 
 
 def _told(environ: Mapping[str, object], style: tuple[str, str]) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.secret import Kind, digest, mint
 from tokensrv.errors import Forbidden
 from tokensrv.models import Token, User
-from tokensrv.services import submissions
+from tokensrv.services import ssh_keys, submissions
 from tokensrv.services.authority import Locked, confirm, refuse_minting, require_admin
 from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.records import NewToken, token_record
@@ -73,12 +73,18 @@ def create_for_user(
 
 
 def create_for_self(
-    store: Store, origin: Origin, wish: TokenWish, *, submission: str | None = None
+    store: Store,
+    origin: Origin,
+    wish: TokenWish,
+    *,
+    submission: str | None = None,
+    key_id: int | None = None,
 ) -> NewToken:
     """Make a token for the caller himself, with nothing that his own token does not hold.
 
-    ``submission`` is the value of the form that asks for it, None for no form. Raises Forbidden,
-    Invalid, LifetimeExceeded, ScopesNotHeld, SentTwice, Refused.
+    ``submission`` is the value of the form that asks for it, None for no form; ``key_id`` the SSH
+    key that he came with, if he did. Raises Forbidden, Invalid, LifetimeExceeded, ScopesNotHeld,
+    SentTwice, Refused.
     """
     refuse_minting(origin)
     with store.write() as session:
@@ -87,6 +93,8 @@ def create_for_self(
         if caller is None:
             raise Forbidden
         owner = locked.user(caller.subject.id)
+        if key_id is not None:
+            ssh_keys.require_good(session, store, key_id)
         submissions.claim(session, store, owner.id, submission)
         _check_wish(session, store, wish, owner)
         if caller.token is not None:

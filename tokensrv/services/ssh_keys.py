@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from tokensrv.clock import utcnow
 from tokensrv.db import Store
 from tokensrv.domain.facts import UserFacts, UserState
-from tokensrv.errors import NotFound
+from tokensrv.errors import Forbidden, NotFound
 from tokensrv.models import SshKey, User
 from tokensrv.services import public_keys
 from tokensrv.services.authority import Locked, confirm, require_admin
@@ -132,6 +132,14 @@ def find_by_fingerprint(store: Store, fingerprint: str) -> OwnedKey | None:
     return None if wanted is None else _find(store, SshKey.fingerprint == wanted)
 
 
+def require_good(session: Session, store: Store, key_id: int) -> KeyRecord:
+    """Return a key whose owner is locked, so that it stays; raises Forbidden if it is not good."""
+    found = _find_within(session, store, SshKey.id == key_id)
+    if found is None or not found.is_good:
+        raise Forbidden
+    return found.key
+
+
 def used(store: Store, key: KeyRecord) -> None:
     """Remember that a key was used just now; raises StorageUnavailable."""
     now = utcnow(store.clock)
@@ -178,10 +186,14 @@ def event(action: str, key: KeyRecord) -> NewEvent:
 
 
 def _find(store: Store, condition: ColumnElement[bool]) -> OwnedKey | None:
-    query = select(SshKey, User).join(User, User.id == SshKey.user_id).where(condition)
     with store.read() as session:
-        found = session.execute(query).first()
-        if found is None:
-            return None
-        row, owner = found
-        return OwnedKey(record(row, utcnow(store.clock)), owner.facts())
+        return _find_within(session, store, condition)
+
+
+def _find_within(session: Session, store: Store, condition: ColumnElement[bool]) -> OwnedKey | None:
+    query = select(SshKey, User).join(User, User.id == SshKey.user_id).where(condition)
+    found = session.execute(query).first()
+    if found is None:
+        return None
+    row, owner = found
+    return OwnedKey(record(row, utcnow(store.clock)), owner.facts())

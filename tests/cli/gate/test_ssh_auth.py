@@ -162,10 +162,10 @@ def test_whoever_guesses_is_told_to_stop_and_the_owner_still_gets_in(
     for _ in range(60):
         assert not pam.lets_in("a guess")
     checks = [event["check"] for event in refusals(commands)]
-    # One of each in a minute, however many processes there were; a minute may end meanwhile.
+    # Ten of each in a minute, however many processes there were; a minute may end meanwhile.
     assert checks[0] == "unknown"
     assert "too_many" in checks
-    assert len(checks) <= 4
+    assert len(checks) <= 40
     assert pam.lets_in(make_token(store, alice, READING).secret)
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Commands
 from tests.factories import make_user
 from tests.ssh_keys import make_ssh_key, new_line
+from tokensrv.clock import today
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.services import user_states
@@ -97,14 +100,38 @@ def test_a_fingerprint_that_nobody_has_has_no_line(commands: Commands) -> None:
     for fingerprint in ("", "SHA256:", "SHA256:" + "A" * 43, "MD5:00"):
         assert commands.text("gate", "ssh-keys", "--fingerprint", fingerprint) == ""
         assert commands.text("gate", "ssh-keys", "alice", "--fingerprint", fingerprint) == ""
+    assert refusals(commands) == []
 
 
-def test_a_blocked_user_has_no_line(
-    commands: Commands, store: Store, alice: UserRecord, key: KeyRecord
-) -> None:
+@pytest.mark.usefixtures("key")
+def test_a_blocked_user_has_no_line(commands: Commands, store: Store, alice: UserRecord) -> None:
     user_states.block(store, COMMAND_LINE, alice.id)
     assert commands.text("gate", "ssh-keys", "alice") == ""
-    assert commands.text("gate", "ssh-keys", "--fingerprint", key.fingerprint) == ""
+    assert refusals(commands) == []
+
+
+@pytest.mark.parametrize("check", ["owner", "expired"])
+def test_a_known_key_that_opens_nothing_is_a_refusal(
+    commands: Commands, store: Store, alice: UserRecord, check: str
+) -> None:
+    # The day after that of the tests' clock is long over for the commands.
+    ends = today(store.clock) + timedelta(days=1) if check == "expired" else None
+    key = make_ssh_key(store, alice, expires_on=ends)
+    if check == "owner":
+        user_states.block(store, COMMAND_LINE, alice.id)
+    make_user(store, "bob")
+    offered = ("gate", "ssh-keys", "--fingerprint", key.fingerprint)
+    assert commands.text(*offered, "bob") == ""
+    assert refusals(commands) == []
+    assert commands.text(*offered) == commands.text(*offered, "alice") == ""
+    [event, _] = refusals(commands)
+    assert (event["gate"], event["check"], event["actor"]) == ("ssh", check, "alice")
+    assert (event["method"], event["path"]) == ("login", key.fingerprint)
+
+
+def refusals(commands: Commands) -> list[dict[str, Any]]:
+    listed = commands.json("audit", "list", "--action", "gate.refused")
+    return [event | event["data"] for event in listed]
 
 
 def test_somebody_must_be_named(commands: Commands) -> None:

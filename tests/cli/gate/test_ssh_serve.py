@@ -193,6 +193,33 @@ def test_what_is_refused_stands_in_the_log(
     assert (second["check"], second["path"], second["via"]) == ("request", "", "ssh")
 
 
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [("read_user,sudo", "sudo"), ("api", "api"), ("read_repository 9999", None)],
+    ids=["admins' alone", "not held", "too long"],
+)
+def test_a_token_that_somebody_must_not_make_stands_in_the_log(
+    sshd: Sshd,
+    commands: Commands,
+    store: Store,
+    alice: UserRecord,
+    log_in: LogIn,
+    words: str,
+    missing: str | None,
+) -> None:
+    token = log_in(make_token(store, alice, ("read_repository",) if words == "api" else ("api",)))
+    sshd.refusal(f"personal_access_token ci {words}")
+    [event] = refusals(commands)
+    assert (event["check"], event.get("missing")) == ("wanted", missing)
+    assert (event["token_id"], event["method"]) == (token.record.id, "personal_access_token")
+
+
+def test_a_slip_stands_in_no_log(sshd: Sshd, commands: Commands, key: KeyRecord) -> None:
+    for words in ("ci", "ci api soon", "ci aip", f"{'n' * 256} api"):
+        sshd.refusal(f"personal_access_token {words}", key=key)
+    assert refusals(commands) == []
+
+
 def test_each_command_asks_anew(sshd: Sshd, store: Store, alice: UserRecord, log_in: LogIn) -> None:
     token = log_in(make_token(store, alice))
     assert sshd.started(FETCH)
@@ -253,11 +280,12 @@ def test_a_repository_that_is_not_there_is_told_as_one_that_is_forbidden(
     assert refusals(commands) == []
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError, NotADirectoryError, PermissionError])
 def test_a_server_without_git_says_so(
-    sshd: Sshd, key: KeyRecord, monkeypatch: pytest.MonkeyPatch
+    sshd: Sshd, key: KeyRecord, monkeypatch: pytest.MonkeyPatch, error: type[OSError]
 ) -> None:
     def miss(*_: object) -> None:
-        raise FileNotFoundError
+        raise error
 
     monkeypatch.setattr(os, "execvpe", miss)
     assert sshd.refusal(FETCH, key=key).startswith("There is no Git on this server;")

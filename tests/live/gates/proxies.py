@@ -21,6 +21,11 @@ IDENTITY = ("x-auth-actor", "x-auth-scopes", "x-auth-token-id", "x-auth-user", "
 _PATIENCE_SECONDS = 30
 
 
+ALICE = {"x-auth-user": "alice", "x-auth-user-id": "2"}
+AS_ALICE = ALICE | {"x-auth-actor": "root"}
+ROOT = {"x-auth-user": "root", "x-auth-user-id": "1"}
+
+
 @dataclass(frozen=True)
 class Kind:
     """What is different from one proxy to the other."""
@@ -83,15 +88,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A running one."""
+    """A running one, asked from an address."""
 
     kind: Kind
     ports: Ports
+    client: str = CLIENT
 
     def ask(self, *headers: tuple[str, str], path: str = "/hello", method: str = "GET") -> Answer:
         """Return the answer to a request with exactly these headers, and Host."""
         port = int(self.ports("8080"))
-        connection = HTTPConnection("127.0.0.1", port, _PATIENCE_SECONDS, (CLIENT, 0))
+        connection = HTTPConnection("127.0.0.1", port, _PATIENCE_SECONDS, (self.client, 0))
         try:
             connection.putrequest(method, path, skip_accept_encoding=True)
             for name, value in headers:
@@ -107,6 +113,14 @@ class Proxy:
         pairs = (line.partition(": ") for line in lines if line)
         arrived = tuple((name.lower(), value) for name, _, value in pairs)
         return Answer(response.status, response.headers, first, arrived)
+
+
+def who(answer: Answer) -> dict[str, str]:
+    """Return who the service was told calls; that nothing else came with it is checked here."""
+    assert answer.status == 200
+    assert set(answer.identity) <= set(IDENTITY)
+    assert not answer.has("authorization", "private-token", "sudo", "sudo-reason")
+    return {name: answer.identity[name] for name in AS_ALICE if name in answer.identity}
 
 
 def bearer(secret: str) -> tuple[str, str]:

@@ -25,7 +25,9 @@ from tests.live.servers import Server, free_port, initialise, listens, serving, 
 from tokensrv.config import load
 from tokensrv.db import Store
 from tokensrv.domain.repositories import Access
+from tokensrv.domain.secret import Kind, mint
 from tokensrv.services import repositories, users
+from tokensrv.services.account.throttle import TOKEN
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import UserRecord
 
@@ -37,7 +39,7 @@ DENIED = "remote: HTTP Basic: Access denied."
 REFS = "/team/app.git/info/refs?service="
 
 # What is stored where makes no difference to Git.
-pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.sqlite]
+pytestmark = pytest.mark.sqlite
 
 PATIENCE_SECONDS = 60
 # A helper as good as any other: Git asks it once the gate has asked for a password.
@@ -120,7 +122,7 @@ class Host:
         assert is_done == Path(target).exists()
         return "" if is_done else said
 
-    def push(self, secret: str, path: str, *headers: str) -> tuple[bool, str]:
+    def push(self, secret: str, path: str, *headers: str, login: str = "git") -> tuple[bool, str]:
         """Return whether a push went through, and what Git said."""
         command = (
             "-C",
@@ -129,7 +131,7 @@ class Host:
             f"{self.url}/{path}",
             "HEAD:refs/heads/main",
         )
-        return self.git(*command, secret=secret, headers=headers)
+        return self.git(*command, secret=secret, login=login, headers=headers)
 
     def ask(
         self, path: str, secret: str, *, method: str = "GET", login: str = "git", **headers: str
@@ -181,12 +183,18 @@ def test_who_brings_nothing_is_asked_for_a_password_in_the_words_of_tokensrv(hos
         ("read_repository", True, False),
         ("read_api", True, False),
         ("read_user", False, False),
+        ("read_registry", False, False),
+        ("write_registry", False, False),
+        ("self_rotate", False, False),
+        ("introspect", False, False),
     ],
 )
 def test_scopes_say_who_fetches_and_who_pushes(
     host: Host, scope: str, fetches: bool, pushes: bool
 ) -> None:
-    secret, path = host.token(scope), host.repository()
+    # Only an admin may hold `introspect`.
+    secret = host.token(scope, user="root" if scope == "introspect" else "alice")
+    path = host.repository()
     refused = host.fetch(secret, path=path)
     assert (not refused) == fetches, refused
     assert fetches or NO_FETCH in refused
@@ -279,9 +287,14 @@ def test_no_spelling_makes_more_of_a_token_that_may_read(host: Host, path: str) 
 
 
 def test_a_password_opens_until_there_is_a_second_factor(host: Host) -> None:
-    user = host.user()
-    assert host.fetch(PASSWORD, login=user.username) == ""
+    user, path = host.user(), host.repository()
+    assert host.fetch(PASSWORD, path=path, login=user.username) == ""
+    is_pushed, said = host.push(PASSWORD, path, login=user.username)
+    assert is_pushed, said
     make_totp(host.store, user)
+    is_pushed, said = host.push(PASSWORD, path, login=user.username)
+    assert not is_pushed
+    assert DENIED in said
     refused = host.fetch(PASSWORD, login=user.username)
     assert DENIED in refused
     assert "you're required to use a token instead of a password" in refused
@@ -298,6 +311,17 @@ def test_guessing_passwords_is_stopped_and_locks_nobody_out(host: Host) -> None:
     # From there a token still opens, and from elsewhere the password.
     assert host.ask(uri, host.token("api", user=user)).status == 200
     assert host.fetch(PASSWORD, login=user) == ""
+
+
+def test_guessing_tokens_is_stopped_and_a_good_one_still_opens(host: Host) -> None:
+    uri, count = f"{REFS}git-upload-pack", TOKEN.count
+    statuses = [host.ask(uri, mint("ts", Kind.PERSONAL)).status for _ in range(count)]
+    assert statuses == [401] * count
+    stopped = host.ask(uri, mint("ts", Kind.PERSONAL))
+    assert stopped.status == 403
+    assert 0 < int(stopped.headers["Retry-After"]) <= 900
+    assert host.ask(uri, host.token("read_repository")).status == 200
+    assert host.fetch(host.token("read_repository")) == ""
 
 
 def test_rules_close_what_they_do_not_allow(host: Host) -> None:

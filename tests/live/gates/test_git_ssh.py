@@ -17,12 +17,14 @@ from tokensrv.db import Store
 from tokensrv.services import ssh_keys, tokens, user_states, users
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import UserRecord
+from tokensrv.services.token_values import TokenChanges
 
 # What decides does not differ from one database to the other, and sshd takes its time.
-pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.sqlite]
+pytestmark = pytest.mark.sqlite
 
 # One connection for several commands, as people set it up to be asked once.
 SHARED = "-o ControlMaster=auto -o ControlPath=%d/shared -o ControlPersist=60"
+WITH_KEY = "ssh -i key -F ssh_config -o BatchMode=yes git@git.example.com"
 REPOSITORY = "alice@git.example.com:team/app"
 
 
@@ -60,15 +62,18 @@ def test_the_page_does_what_it_says(ssh: Sshd, store: Store, alice: UserRecord) 
     assert (made.actor, made.ip, made.data["via"]) == ("alice", "127.0.0.1", "ssh")
 
 
-def test_a_token_as_the_password_of_one_connection_reads_until_it_is_revoked(
+def test_a_token_as_the_password_of_one_connection_does_what_it_may_at_the_time(
     ssh: Sshd, store: Store, alice: UserRecord
 ) -> None:
-    token = make_token(store, alice, ("read_repository",))
+    token = make_token(store, alice, ("write_repository",))
     options = SHARED.replace("%d", str(ssh.folder)) + " -o PreferredAuthentications=password"
     cloned = ssh.git("clone", REPOSITORY, "../clone", secret=token.secret, options=options)
     assert cloned.returncode == 0, cloned.stderr
     assert (ssh.folder / "clone" / ".git").is_dir()
     pushed = ssh.git("push", REPOSITORY, "main:more", secret="", options=options)
+    assert "main -> more" in pushed.stderr
+    tokens.change(store, COMMAND_LINE, token.record.id, TokenChanges(scopes=("read_repository",)))
+    pushed = ssh.git("push", REPOSITORY, "main:other", secret="", options=options)
     assert pushed.stderr.startswith("You are not allowed to upload code.\n")
     tokens.revoke(store, COMMAND_LINE, token.record.id)
     refused = ssh.git("ls-remote", REPOSITORY, secret="", options=options)
@@ -79,18 +84,39 @@ def test_a_token_as_the_password_of_one_connection_reads_until_it_is_revoked(
     assert checks[-2:] == ["wanted", "revoked"]
 
 
-def test_pam_refuses_the_token_of_somebody_else(ssh: Sshd, store: Store) -> None:
-    secret = make_token(store, make_user(store, "bob")).secret
-    done = ssh.inside("pamtester -I rhost=192.0.2.7 sshd alice authenticate", given=f"{secret}\n")
-    assert done.returncode != 0
-    event = events_of(store, "gate.refused")[-1]
-    assert (event.actor, event.ip, event.data["check"]) == ("bob", "192.0.2.7", "credentials")
+def test_pam_refuses_the_token_of_somebody_else_and_one_for_something_else(
+    ssh: Sshd, store: Store, alice: UserRecord
+) -> None:
+    others = make_token(store, make_user(store, "bob"))
+    for token, *expected in (
+        (others, "bob", "credentials"),
+        (make_token(store, alice, ("read_user",)), "alice", "wanted"),
+    ):
+        asking = "pamtester -I rhost=192.0.2.7 sshd alice authenticate"
+        assert ssh.inside(asking, given=f"{token.secret}\n").returncode != 0
+        event = events_of(store, "gate.refused")[-1]
+        assert [event.ip, event.actor, event.data["check"]] == ["192.0.2.7", *expected]
 
 
 def test_a_blocked_user_does_not_get_in_with_his_key(
     ssh: Sshd, store: Store, alice: UserRecord
 ) -> None:
     user_states.block(store, COMMAND_LINE, alice.id)
-    done = ssh.inside("ssh -i key -F ssh_config -o BatchMode=yes git@git.example.com")
+    try:
+        done = ssh.inside(WITH_KEY)
+    finally:
+        user_states.unblock(store, COMMAND_LINE, alice.id)
     assert "Permission denied (publickey)" in done.stderr
-    user_states.unblock(store, COMMAND_LINE, alice.id)
+    event = events_of(store, "gate.refused")[-1]
+    assert (event.actor, event.data["gate"], event.data["check"]) == ("alice", "ssh", "owner")
+
+
+def test_a_key_pushes_until_it_is_removed(ssh: Sshd, store: Store, alice: UserRecord) -> None:
+    ssh_command = "ssh -i $PWD/key -F $PWD/ssh_config -o BatchMode=yes"
+    push = (
+        f'GIT_SSH_COMMAND="{ssh_command}" git -C app push git@git.example.com:team/app main:by-key'
+    )
+    assert "main -> by-key" in ssh.inside(push).stderr
+    [key] = ssh_keys.live_keys(store, alice.id)
+    ssh_keys.remove(store, COMMAND_LINE, alice.id, key.id)
+    assert "Permission denied (publickey)" in ssh.inside(WITH_KEY).stderr

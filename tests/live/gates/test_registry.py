@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -25,10 +27,12 @@ from tests.live.pages import followed, variables_of
 from tests.live.servers import Server
 from tokensrv.clock import SystemClock
 from tokensrv.config import load
+from tokensrv.domain.secret import Kind, mint
 from tokensrv.models import Token
+from tokensrv.services.account.throttle import TOKEN
 
 # What is stored where makes no difference to a registry.
-pytestmark = [pytest.mark.xdist_group("live"), pytest.mark.sqlite]
+pytestmark = pytest.mark.sqlite
 
 PATIENCE_SECONDS = 30
 IMAGE = "team/app"
@@ -160,6 +164,27 @@ def test_only_all_of_the_api_deletes(registry: Registry, alice: User) -> None:
 @pytest.mark.parametrize("secret", ["wrong", "tsp_" + "0" * 36])
 def test_whatever_is_no_token_is_refused(registry: Registry, secret: str) -> None:
     assert UNAUTHORIZED in registry.pull(secret)
+
+
+def test_guessing_tokens_is_stopped_and_a_good_one_still_opens(
+    registry: Registry, alice: User
+) -> None:
+    def ask(secret: str) -> HTTPResponse:
+        uri = "/jwt/auth?service=container_registry"
+        connection.request("GET", uri, headers={"PRIVATE-TOKEN": secret})
+        answer = connection.getresponse()
+        answer.read()
+        return answer
+
+    # From an address that nothing else here comes from.
+    here = ("127.0.0.2", 0)
+    connection = HTTPConnection("127.0.0.1", registry.server.port, PATIENCE_SECONDS, here)
+    with closing(connection):
+        guesses = [ask(mint("ts", Kind.PERSONAL)).status for _ in range(TOKEN.count)]
+        stopped, good = ask(mint("ts", Kind.PERSONAL)), ask(made(alice, "api").token)
+    assert guesses == [401] * TOKEN.count
+    assert (stopped.status, good.status) == (403, 200)
+    assert 0 < int(stopped.headers["Retry-After"]) <= 900
 
 
 def test_a_revoked_token_gets_nothing_more(registry: Registry, alice: User) -> None:

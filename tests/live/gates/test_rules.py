@@ -14,7 +14,7 @@ from tests.live.servers import Server
 
 PAGE = "docs/gates/rules.md"
 
-pytestmark = [pytest.mark.sqlite, pytest.mark.xdist_group("live")]
+pytestmark = pytest.mark.sqlite
 
 
 def test_the_page_does_what_it_says(live_server: Server, tmp_path: Path) -> None:

@@ -35,10 +35,16 @@ class Tokens:
 
     def refused(self, token_id: int) -> dict[str, Any]:
         """Return the event of the one time that a token was refused."""
-        url = f"{self._url}/tokensrv/events?action=gate.refused"
-        events = self._found(self._session.get(url))
-        (event,) = (event for event in events if event["token_id"] == token_id)
-        return dict(event)
+        (event,) = (event for event in self._refusals() if event["token_id"] == token_id)
+        return event
+
+    def refused_from(self, address: str) -> list[dict[str, Any]]:
+        """Return the events of what was refused to a client, the latest first."""
+        return [event for event in self._refusals() if event["ip"] == address]
+
+    def _refusals(self) -> list[dict[str, Any]]:
+        url = f"{self._url}/tokensrv/events?action=gate.refused&per_page=100"
+        return list(self._found(self._session.get(url)))
 
     @staticmethod
     def _found(answer: requests.Response) -> Any:

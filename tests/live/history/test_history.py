@@ -25,7 +25,7 @@ from tests.live.history.questions import Introspect, Question, Self
 from tests.live.history.workload import Driver, History, Stage, load
 from tests.live.servers import wait_for
 
-pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("live")]
+pytestmark = pytest.mark.postgres
 
 LEASE_SECONDS = 1
 # Of load before and after whatever happens to the nodes.

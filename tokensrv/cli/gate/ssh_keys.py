@@ -16,8 +16,13 @@ from tokensrv.cli.gate.repositories import root_option
 from tokensrv.cli.storage import current_store
 from tokensrv.config import env_name
 from tokensrv.db import Store
+from tokensrv.domain.gates import Gate
 from tokensrv.domain.usernames import is_username
 from tokensrv.services import ssh_keys, users
+from tokensrv.services.events import Origin
+from tokensrv.services.gates.ssh.brief_usage import brief_usage
+from tokensrv.services.gates.ssh.entrance import offer
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.ssh_keys import KeyRecord
 
 
@@ -36,12 +41,22 @@ def command(*, username: str | None, fingerprint: str | None, root: Path) -> Non
 
 def _keys(store: Store, username: str | None, fingerprint: str | None) -> list[KeyRecord]:
     if username is None:
-        found = ssh_keys.find_by_fingerprint(store, fingerprint or "")
-        return [found.key] if found is not None and found.is_good else []
+        return _offered(store, fingerprint or "", None)
     # A number would be somebody's id.
     owner = users.find(store, username) if is_username(username) else None
-    keys = () if owner is None else ssh_keys.live_keys(store, owner.id)
-    return [key for key in keys if fingerprint in {None, key.fingerprint}]
+    if owner is None:
+        return []
+    if fingerprint is None:
+        return list(ssh_keys.live_keys(store, owner.id))
+    return _offered(store, fingerprint, owner.id)
+
+
+def _offered(store: Store, fingerprint: str, user_id: int | None) -> list[KeyRecord]:
+    # From where somebody comes is what sshd does not tell here; it stands in its own log.
+    visit = Visit(Gate.SSH, Origin(via="ssh"), "login", fingerprint)
+    with brief_usage(store) as usage:
+        key = offer(store, usage, visit, fingerprint, user_id)
+    return [] if key is None else [key]
 
 
 def _line(store: Store, key: KeyRecord, root: Path) -> str:

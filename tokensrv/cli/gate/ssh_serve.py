@@ -21,6 +21,7 @@ from tokensrv.db import Store
 from tokensrv.domain import networks, ssh_commands
 from tokensrv.domain.caller import Caller, Check
 from tokensrv.domain.gates import Entry, Gate, NoEntry, Obstacle
+from tokensrv.domain.scopes import available
 from tokensrv.domain.ssh_commands import Command, GitCommand, Greeting, Mistake, NewTokenCommand
 from tokensrv.errors import ScopesNotHeld, TokensrvError
 from tokensrv.services.events import Origin
@@ -66,8 +67,12 @@ def command(*, key_id: int | None, root: Path) -> None:
             case GitCommand():
                 program = _git(store, usage, visit, entry, asked, root)
             case NewTokenCommand():
-                _mint(store, visit, entry, asked, key_id)
-            case Mistake(explanation):
+                _mint(store, usage, visit, entry, asked, key_id)
+            case Mistake(explanation, scope):
+                # A word that is no scope is a slip, and stands in no log.
+                if scope in available(store.settings.extra_scopes):
+                    refused = NoEntry.after(entry, Check.WANTED, (scope,))
+                    turned_away.record(store, usage, visit, refused)
                 _refuse(explanation)
             case Greeting():
                 click.echo(f"Welcome to tokensrv, @{entry.caller.subject.username}!")
@@ -88,6 +93,8 @@ def _visit(asked: Command | None) -> Visit:
             return Visit(Gate.SSH, origin, service.value, f"/{repository}", scopes=(service.scope,))
         case NewTokenCommand():
             return Visit(Gate.SSH, origin, ssh_commands.NEW_TOKEN, scopes=("api",))
+        case Mistake():
+            return Visit(Gate.SSH, origin, ssh_commands.NEW_TOKEN)
     return Visit(Gate.SSH, origin, "command")
 
 
@@ -128,11 +135,16 @@ def _environment(caller: Caller) -> dict[str, str]:
 
 
 def _mint(
-    store: Store, visit: Visit, entry: Entry, asked: NewTokenCommand, key_id: int | None
+    store: Store,
+    usage: Usage,
+    visit: Visit,
+    entry: Entry,
+    asked: NewTokenCommand,
+    key_id: int | None,
 ) -> None:
     """Make a token and print its secret, once, in GitLab's three lines."""
     try:
-        new = minting.create(store, visit.origin, entry.caller, asked, key_id=key_id)
+        new = minting.create(store, usage, visit, entry, asked, key_id=key_id)
     except TokensrvError as error:
         _refuse(f"Failed to create token: {error}")
     click.echo(f"Token:   {new.secret}")
@@ -144,7 +156,8 @@ def _become(program: _Program) -> None:
     try:
         # It is no shell that starts it, and that is the point.
         os.execvpe(program.arguments[0], program.arguments, program.environment)  # noqa: S606
-    except FileNotFoundError:
+    except OSError:
+        # Another folder of PATH may be closed to this account: then it is no FileNotFoundError.
         _refuse("There is no Git on this server; whoever runs it must install it.")
 
 

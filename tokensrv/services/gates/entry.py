@@ -38,7 +38,10 @@ def enter(
 
     ``metrics`` None: it is not counted. Raises StorageUnavailable, and then nobody may enter.
     """
-    return decide(store, usage, facts_of(lookup, visit, secret), visit, metrics=metrics)
+    found = decide(store, usage, facts_of(lookup, visit, secret), visit, metrics=metrics)
+    if isinstance(found, Entry) and metrics is not None:
+        metrics.at_gate(visit.gate, "entered")
+    return found
 
 
 def facts_of(lookup: Lookup, visit: Visit, secret: str) -> Facts:
@@ -50,14 +53,17 @@ def facts_of(lookup: Lookup, visit: Visit, secret: str) -> Facts:
 def decide(
     store: Store, usage: Usage, facts: Facts, visit: Visit, *, metrics: Metrics | None = None
 ) -> Entry | NoEntry:
-    """Return the same for a token of which the facts are known."""
+    """Return the same for a token of which the facts are known.
+
+    An entry is not counted yet: something behind this may still refuse it.
+    """
     judgement = judged(store, facts, visit)
     if isinstance(judgement, Verdict):
         judgement = recorded(store, usage, facts, visit, judgement)
     elif judgement.is_sudo:
         sudo.record(store, usage, [judgement], visit.origin, method=visit.method, path=visit.path)
     if isinstance(judgement, Verdict):
-        return let_in(usage, visit, judgement, metrics)
+        return _let_in(usage, visit, judgement, metrics)
     refused = NoEntry.by(judgement)
     if judgement.check is Check.WANTED and judgement.token is not None:
         # A good token was used, even if it does not open this.
@@ -89,14 +95,12 @@ def recorded(store: Store, usage: Usage, facts: Facts, visit: Visit, verdict: Ve
     return opens(tell(found.caller, facts._replace(client=ASKING), visit.question))
 
 
-def let_in(usage: Usage, visit: Visit, verdict: Verdict, metrics: Metrics | None) -> Entry:
+def _let_in(usage: Usage, visit: Visit, verdict: Verdict, metrics: Metrics | None) -> Entry:
     """Return the entry, remembered as a use of the token."""
     token = verdict.token
     usage.used(token.id, token.user_id, visit.origin.ip)
-    if metrics is not None:
-        metrics.at_gate(visit.gate, "entered")
-        if verdict.caller.is_sudo:
-            metrics.sudo("used")
+    if metrics is not None and verdict.caller.is_sudo:
+        metrics.sudo("used")
     return Entry(verdict.caller)
 
 

@@ -33,7 +33,8 @@ def enter(
     if username and token_digest(secret) is None:
         entered = passwords.enter(store, usage, visit, username, secret, metrics=metrics)
     else:
-        entered = entry.enter(store, usage, lookup, visit, secret, metrics=metrics)
+        facts = entry.facts_of(lookup, visit, secret)
+        entered = entry.decide(store, usage, facts, visit, metrics=metrics)
     if isinstance(entered, NoEntry):
         return entered
     return reach(store, usage, visit, entered, repository, writes=writes, metrics=metrics)

@@ -33,15 +33,14 @@ def enter(
 ) -> Entry | NoEntry:
     """Return who enters with the password of his account, which holds what ``api`` holds.
 
-    With a password nobody acts as somebody else. Raises StorageUnavailable.
+    With a password nobody acts as somebody else. Whoever enters is not counted yet: something
+    behind this may still refuse him. Raises StorageUnavailable.
     """
     proven = proof.of_login(store, login, password, visit.origin.ip)
     found = _denied(proven) if isinstance(proven, Denied) else _owner(store, visit, proven)
     if isinstance(found, UserFacts):
         judgement = _judged(store, found, visit)
         if isinstance(judgement, Caller):
-            if metrics is not None:
-                metrics.at_gate(visit.gate, "entered")
             return Entry(judgement)
         refusals: list[Judgement] = [judgement]
         sudo.record(store, usage, refusals, visit.origin, method=visit.method, path=visit.path)

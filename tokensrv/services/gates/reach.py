@@ -27,9 +27,11 @@ def reach(
 ) -> Entry | NoEntry:
     """Return the entry, unless the rules keep him from the repository of this path.
 
-    Raises StorageUnavailable.
+    It is the end of the way in, so that the visit is counted here. Raises StorageUnavailable.
     """
     if repositories.allows(store, entry.caller.subject.id, repository, writes=writes):
+        if metrics is not None:
+            metrics.at_gate(visit.gate, "entered")
         return entry
     refused = NoEntry.after(entry, Obstacle.RULE)
     return turned_away.record(store, usage, visit, refused, metrics=metrics)

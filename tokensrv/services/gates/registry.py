@@ -55,6 +55,8 @@ def enter(
     entered = decide(store, usage, facts, visit, metrics=metrics)
     if isinstance(entered, NoEntry):
         return entered
+    if metrics is not None:
+        metrics.at_gate(visit.gate, "entered")
     granted = [_granted(store, usage, visit, entered.caller, resource) for resource in wanted]
     return Grant(entered.caller, tuple(resource for resource in granted if resource.actions))
 

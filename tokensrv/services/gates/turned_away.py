@@ -1,9 +1,10 @@
 """Turned away: the record of everybody whom a gate did not let in.
 
 The first of a kind in a minute is an event of its own, the rest is counted: whoever tries a
-million secrets fills no log. That nothing was presented is no refusal, and is not recorded: every
-client of Git and of a registry begins so. ``services.sudo`` records a sudo that was refused, unless
-it could not even be read.
+million secrets fills no log. Over SSH, ``services.gates.ssh.brief_usage`` says what becomes of the
+rest. That nothing was presented is no refusal, and is not recorded: every client of Git and of a
+registry begins so. ``services.sudo`` records a sudo that was refused, unless it could not even be
+read.
 """
 
 from __future__ import annotations

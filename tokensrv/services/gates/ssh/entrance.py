@@ -18,7 +18,7 @@ from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.entry import decide, enter
 from tokensrv.services.gates.ssh import logins
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.ssh_keys import OwnedKey
+from tokensrv.services.ssh_keys import KeyRecord, OwnedKey
 from tokensrv.services.usage import Usage
 
 
@@ -58,6 +58,24 @@ def by_connection(
     digest = None if connection is None else logins.find_digest(store, connection)
     facts = Facts() if digest is None else lookup.find(digest=digest)
     return decide(store, usage, facts, visit)
+
+
+def offer(
+    store: Store, usage: Usage, visit: Visit, fingerprint: str, user_id: int | None = None
+) -> KeyRecord | None:
+    """Return the key that somebody offers to log in with, None unless it opens something.
+
+    ``user_id``: whose it must be. A key that nobody knows is no refusal, for clients offer all they
+    have; one that is known and opens nothing is. Raises StorageUnavailable.
+    """
+    found = ssh_keys.find_by_fingerprint(store, fingerprint)
+    if found is None or user_id not in {None, found.owner.id}:
+        return None
+    decision = _by_key(store, visit, found)
+    if isinstance(decision, Refusal):
+        turned_away.record(store, usage, visit, NoEntry.by(decision))
+        return None
+    return found.key
 
 
 def by_key(store: Store, usage: Usage, visit: Visit, key_id: int) -> Entry | NoEntry:

@@ -12,30 +12,49 @@ from typing import Final
 
 from tokensrv.clock import from_ms, today
 from tokensrv.db import Store
-from tokensrv.domain.caller import Caller
+from tokensrv.domain.caller import Caller, Check, Refused
+from tokensrv.domain.gates import Entry, NoEntry
 from tokensrv.domain.ssh_commands import NewTokenCommand
-from tokensrv.errors import Forbidden, LifetimeExceeded
+from tokensrv.errors import Forbidden, LifetimeExceeded, ScopesNotHeld
 from tokensrv.services import minting, ssh_keys
 from tokensrv.services.events import Origin
+from tokensrv.services.gates import turned_away
+from tokensrv.services.gates.visit import Visit
 from tokensrv.services.minting import TokenWish
 from tokensrv.services.records import NewToken
+from tokensrv.services.usage import Usage
 
 DEFAULT_DAYS: Final = 30
 
 
 def create(
     store: Store,
-    origin: Origin,
-    caller: Caller,
+    usage: Usage,
+    visit: Visit,
+    entry: Entry,
     command: NewTokenCommand,
     *,
     key_id: int | None = None,
 ) -> NewToken:
-    """Make a token for the caller himself; ``key_id``: of the key that he came with, if he did.
+    """Make a token for whoever came; ``key_id``: of the key that he came with, if he did.
 
-    Without a wish it lives 30 days, or as long as it may. Raises Forbidden, Invalid,
-    LifetimeExceeded, ScopesNotHeld, Refused, StorageUnavailable.
+    Without a wish it lives 30 days, or as long as it may. Raises Forbidden, LifetimeExceeded,
+    ScopesNotHeld, Refused, once that stands in the log; Invalid, StorageUnavailable.
     """
+    try:
+        return _create(store, visit.origin, entry.caller, command, key_id)
+    except Refused as error:
+        turned_away.record(store, usage, visit, NoEntry.by(error.refusal))
+        raise
+    except (Forbidden, LifetimeExceeded) as error:
+        missing = error.missing if isinstance(error, ScopesNotHeld) else ()
+        turned_away.record(store, usage, visit, NoEntry.after(entry, Check.WANTED, missing))
+        raise
+
+
+def _create(
+    store: Store, origin: Origin, caller: Caller, command: NewTokenCommand, key_id: int | None
+) -> NewToken:
     day = today(store.clock)
     last = minting.last_day(store, _own_day(store, caller, key_id))
     if command.days is None:
@@ -46,7 +65,8 @@ def create(
     wish = TokenWish(name=command.name, scopes=command.scopes, expires_on=ends_on)
     # A key holds it, as whoever it belongs to: there is no token that could have lost it.
     needs = None if caller.token is None else "api"
-    return minting.create_for_self(store, replace(origin, caller=caller, needs=needs), wish)
+    origin = replace(origin, caller=caller, needs=needs)
+    return minting.create_for_self(store, origin, wish, key_id=key_id)
 
 
 def _own_day(store: Store, caller: Caller, key_id: int | None) -> date | None:
