@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
@@ -8,14 +9,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from tests.databases import opened
 from tests.db.conftest import TIMEOUT_SECONDS, wait_until
 from tests.processes import Process
 from tokensrv.config import Settings
-from tokensrv.db import Store
+from tokensrv.db import Store, sqlite
 from tokensrv.db.sqlite import Readers, driver
 from tokensrv.db.writers import FairLock, Writers
 from tokensrv.errors import StorageUnavailable
@@ -85,6 +88,30 @@ def test_a_connection_is_durable_and_checks_references(store: Store) -> None:
     with store.engine.connect() as connection:
         found = {name: connection.scalar(text(f"PRAGMA {name}")) for name in PRAGMAS}
     assert found == PRAGMAS
+
+
+@pytest.fixture
+def switching(empty_settings: Settings) -> Iterator[Any]:
+    """Somebody else who is about to switch a new file to WAL mode."""
+    empty_settings.sqlite_path.touch(mode=0o600)
+    with closing(driver.connect(empty_settings.sqlite_path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+def test_a_process_waits_while_another_one_switches_a_new_file_to_wal(
+    empty_settings: Settings, switching: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite.time, "sleep", lambda _: switching.execute("COMMIT"))
+    with opened(empty_settings) as store, store.glance() as connection:
+        assert connection.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+@pytest.mark.usefixtures("switching")
+def test_a_process_waits_no_longer_than_the_time_limit(empty_settings: Settings) -> None:
+    hasty = dataclasses.replace(empty_settings, storage_timeout_seconds=0.01)
+    with opened(hasty) as store, pytest.raises(StorageUnavailable), store.glance():
+        pass
 
 
 def test_the_library_is_free_of_the_corruption_bug() -> None:

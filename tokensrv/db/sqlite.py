@@ -7,6 +7,7 @@ thread, since the server ends idle threads. Writers queue in ``writers``.
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,7 @@ driver: ModuleType = _driver
 # The execution option that says how a transaction begins: DEFERRED, IMMEDIATE, None for not at all.
 BEGIN = "tokensrv_begin"
 _FILE = "tokensrv_file"
+_PAUSE_SECONDS = 0.005
 
 
 # Device and inode; None: there is no such file.
@@ -61,14 +63,16 @@ def url(database: Path) -> str:
     return f"sqlite:///{database.as_uri()}?mode=rw&uri=true"
 
 
-def prepare(engine: Engine, database: Path) -> None:
+def prepare(engine: Engine, database: Path, timeout_seconds: float) -> None:
     """Make every connection of the engine durable, and begin as its execution option says."""
 
     path = str(database)
 
     def connected(connection: Any, record: Any) -> None:
         record.info[_FILE] = file_id(path)
-        _set_up(connection)
+        _write_ahead(connection, timeout_seconds)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}").close()
 
     def checked_out(_connection: Any, record: Any, _proxy: Any) -> None:
         if record.info[_FILE] != file_id(path):
@@ -92,9 +96,20 @@ def file_id(database: str) -> FileId:
     return found.st_dev, found.st_ino
 
 
-def _set_up(connection: Any) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}").close()
+def _write_ahead(connection: Any, timeout_seconds: float) -> None:
+    """Switch the file to WAL mode, unless it is in it already."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except driver.OperationalError as error:
+            # Of processes that open a new file at once one makes the switch, and SQLite refuses
+            # the others at once instead of letting them wait as its `timeout` says.
+            if error.sqlite_errorcode != driver.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:

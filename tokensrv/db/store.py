@@ -50,7 +50,7 @@ class Store:
         self.readers = sqlite.Readers(path, timeout) if path else None
         self._writers = Writers(path, timeout) if path else None
         if path:
-            sqlite.prepare(engine, path)
+            sqlite.prepare(engine, path, timeout)
         else:
             postgres.prepare(engine, timeout)
         _stores.add(self)
