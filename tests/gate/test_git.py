@@ -322,6 +322,7 @@ def test_an_admin_pushes_as_somebody_else_and_both_are_told(world: World) -> Non
     assert answer.headers["X-Auth-Scopes"] == "api"
     [event] = world.refusals("sudo.used")
     assert (event.actor, event.subject, event.reason) == ("root", "alice", "repair")
+    assert event.data["gate"] == "git"
 
 
 @pytest.mark.parametrize("sudo", ["", "nobody", "root", "alice,alice"])

@@ -133,7 +133,7 @@ def written_of(store: Store, gate: str, token: Shown, action: str, check: str) -
         check = "password"
     record = tokens.find_by_secret(store, token.secret)
     token_id = None if record is None else record.id
-    return action, check, gate if action == OF_GATE else None, token_id, token.ip
+    return action, check, gate, token_id, token.ip
 
 
 FETCH = {"X-Original-Method": "GET", "X-Original-URI": "/team/app.git/info/refs"}
@@ -293,7 +293,7 @@ def test_of_everything_else_that_stops_somebody_the_log_tells(
     for name, (path, headers, _) in STOPPED.items():
         asking = partial(http.get, path, headers=sent(headers, secrets))
         found[name] = [
-            (event.action, event.data["check"], event.data.get("gate", name.split(",")[0]))
+            (event.action, event.data["check"], event.data["gate"])
             for event in log.after(asking)
             if event.action != "sudo.used"
         ]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, Check, Refusal
+from tokensrv.domain.gates import Gate
 from tokensrv.domain.introspection import Judgement, Verdict
 from tokensrv.domain.secret import masked
 from tokensrv.services.authority import decide_again
@@ -31,7 +32,9 @@ def use(
     with store.write() as session:
         [decision] = decide_again(session, store, [caller])
         if isinstance(decision, Caller):
-            append(session, store.clock, origin, [_used(decision, method, path)])
+            append(
+                session, store.clock, origin, [_used(decision, {"method": method, "path": path})]
+            )
         # As it is now, which may be less than it was a moment ago.
         return decision
 
@@ -55,9 +58,11 @@ def record(
     *,
     method: str,
     path: str,
+    gate: Gate | None = None,
 ) -> list[Judgement]:
     """Record every sudo, used or refused, among what a client asked about, in one transaction.
 
+    ``method`` and ``path`` are those of tokensrv's own API, or of what stands behind the ``gate``.
     The first per (token, subject, client) or (token, check) in a minute is written now, the
     rest is counted. Returns the judgements with the callers as they were found while recording
     them: where the decision, made again, is a no, its refusal. Raises StorageUnavailable.
@@ -66,6 +71,7 @@ def record(
     due, again = _due(usage, found, origin)
     if not due:
         return found
+    data = {"method": method, "path": path} | ({"gate": gate.value} if gate else {})
     with store.write() as session:
         uses = [(at, verdict) for at in due if isinstance(verdict := found[at], Verdict)]
         decisions = decide_again(session, store, [verdict.caller for _, verdict in uses])
@@ -74,9 +80,7 @@ def record(
                 found[at] = decision
             else:
                 found[at] = verdict._replace(caller=decision)
-        written = [
-            (key, _event(found[at], method, path)) for at in due if (key := _key(found[at], origin))
-        ]
+        written = [(key, _event(found[at], data)) for at in due if (key := _key(found[at], origin))]
         if written:
             append(session, store.clock, origin, [event for _, event in written])
     for key, event in written:
@@ -121,9 +125,9 @@ def _key(judgement: Judgement, origin: Origin) -> Repeated | None:
     return Repeated("sudo.refused", token_id, None, None, judgement.check.value)
 
 
-def _event(judgement: Judgement, method: str, path: str) -> NewEvent:
+def _event(judgement: Judgement, data: dict[str, str]) -> NewEvent:
     if isinstance(judgement, Verdict):
-        return _used(judgement.caller, method, path)
+        return _used(judgement.caller, data)
     ask = judgement.ask
     return NewEvent(
         action="sudo.refused",
@@ -132,21 +136,20 @@ def _event(judgement: Judgement, method: str, path: str) -> NewEvent:
         subject=judgement.target,
         # Masked first: what is left of a secret that was cut looks like none.
         reason=masked(ask.reason)[:_LONGEST] if ask and ask.reason else None,
-        data={
+        data=data
+        | {
             "check": judgement.check.value,
-            "method": method,
-            "path": path,
             "target": masked(ask.target.text)[:_LONGEST] if ask else "",
         },
     )
 
 
-def _used(caller: Caller, method: str, path: str) -> NewEvent:
+def _used(caller: Caller, data: dict[str, str]) -> NewEvent:
     return NewEvent(
         action="sudo.used",
         token_id=caller.token.id if caller.token else None,
         actor=caller.actor,
         subject=caller.subject,
         reason=caller.reason,
-        data={"method": method, "path": path},
+        data=data,
     )

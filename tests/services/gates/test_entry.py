@@ -150,7 +150,7 @@ def test_an_admin_enters_as_somebody_else_once_that_is_on_record(
     assert (caller.is_sudo, caller.scopes) == (True, effective)
     [event] = porch.events()
     assert (event.action, event.actor, event.subject) == ("sudo.used", "root", "alice")
-    assert event.data == {"method": "GET", "path": "/files/7"}
+    assert event.data == {"gate": "auth", "method": "GET", "path": "/files/7"}
 
 
 def test_a_sudo_is_an_event_once_a_minute_and_counted_after_it(
@@ -195,6 +195,7 @@ def test_a_refused_sudo_is_an_event_of_its_own_the_first_time(
     [event] = porch.events()
     assert (event.action, event.actor, event.data["check"]) == ("sudo.refused", who, check.value)
     assert (event.data["path"], event.data["target"]) == ("/files/7", sudo)
+    assert event.data["gate"] == "auth"
 
 
 def test_a_sudo_that_cannot_be_read_is_refused_and_recorded(porch: Porch, root: UserRecord) -> None:

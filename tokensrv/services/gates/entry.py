@@ -61,7 +61,7 @@ def decide(
     if isinstance(judgement, Verdict):
         judgement = recorded(store, usage, facts, visit, judgement)
     elif judgement.is_sudo:
-        sudo.record(store, usage, [judgement], visit.origin, method=visit.method, path=visit.path)
+        record_sudo(store, usage, visit, judgement)
     if isinstance(judgement, Verdict):
         return _let_in(usage, visit, judgement, metrics)
     refused = NoEntry.by(judgement)
@@ -86,13 +86,25 @@ def recorded(store: Store, usage: Usage, facts: Facts, visit: Visit, verdict: Ve
     """
     if not may_be_recorded(facts, visit.question):
         return verdict
-    [found] = sudo.record(
-        store, usage, [verdict], visit.origin, method=visit.method, path=visit.path
-    )
+    found = record_sudo(store, usage, visit, verdict)
     if not isinstance(found, Verdict):
         return found
     # What was cut since it was read opens nothing.
     return opens(tell(found.caller, facts._replace(client=ASKING), visit.question))
+
+
+def record_sudo(store: Store, usage: Usage, visit: Visit, judgement: Judgement) -> Judgement:
+    """Return what became of a sudo once it stands in the log; raises StorageUnavailable."""
+    [found] = sudo.record(
+        store,
+        usage,
+        [judgement],
+        visit.origin,
+        method=visit.method,
+        path=visit.path,
+        gate=visit.gate,
+    )
+    return found
 
 
 def _let_in(usage: Usage, visit: Visit, verdict: Verdict, metrics: Metrics | None) -> Entry:

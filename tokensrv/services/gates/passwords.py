@@ -10,13 +10,12 @@ from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, Check, Refusal, decide
 from tokensrv.domain.facts import UserFacts, UserState
 from tokensrv.domain.gates import Entry, NoEntry, Obstacle
-from tokensrv.domain.introspection import Judgement
 from tokensrv.models import User
-from tokensrv.services import sudo
 from tokensrv.services.account import proof, second_factors
 from tokensrv.services.account.proof import Denied, Proof, Reason
 from tokensrv.services.authority import confirm, policy
 from tokensrv.services.gates import turned_away
+from tokensrv.services.gates.entry import record_sudo
 from tokensrv.services.gates.visit import Visit
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.usage import Usage
@@ -42,8 +41,7 @@ def enter(
         judgement = _judged(store, found, visit)
         if isinstance(judgement, Caller):
             return Entry(judgement)
-        refusals: list[Judgement] = [judgement]
-        sudo.record(store, usage, refusals, visit.origin, method=visit.method, path=visit.path)
+        record_sudo(store, usage, visit, judgement)
         found = NoEntry.by(judgement)
     return turned_away.record(store, usage, visit, found, metrics=metrics)
 
