@@ -29,13 +29,24 @@ PAGES = (
 )
 # The index of its folder, and what nobody can install without hand work. They say so themselves.
 NOT_RUN = ("docs/integrate/README.md", "docs/integrate/kong-apisix.md", "docs/integrate/spring.md")
+# What stands in front of tokensrv or asks it does not see which database it has: once is enough.
+AROUND = frozenset(
+    f"docs/integrate/{name}.md" for name in ("django", "envoy", "fastapi", "flask", "nginx", "node")
+)
 # These are followed by the tests of what they are about, which go on where a page ends.
 GATES = sorted(f"docs/gates/{page.name}" for page in REPOSITORY.glob("docs/gates/*.md"))
 
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page not in NOT_RUN])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.sqlite if page in AROUND else ())
+        for page in PAGES
+        if page not in NOT_RUN
+    ],
+)
 def test_a_page_does_what_it_says(page: str, tmp_path: Path, databases: Databases) -> None:
     assert blocks(page)
     instance = initialise(tmp_path / "instance", databases)

@@ -20,6 +20,9 @@ from gitlab.v4.objects import User
 from tests.live.pages import followed, variables_of
 from tests.live.servers import Server
 
+# None of them sees which database is behind the server.
+pytestmark = pytest.mark.sqlite
+
 PATIENCE_SECONDS = 30
 
 

@@ -15,6 +15,9 @@ import pytest
 
 from tests.live.servers import SCRIPTS, Instance, children, is_running, started, wait_for
 
+# It is about the socket alone.
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
