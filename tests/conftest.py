@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,6 +20,7 @@ from sqlalchemy import event
 
 from tests.databases import Databases, PostgresDatabases, PostgresServer, SqliteFiles
 from tests.processes import environment
+from tests.routing import compile_once
 from tokensrv.app import create_app
 from tokensrv.clock import to_ms
 from tokensrv.config import ENV_PREFIX, Settings
@@ -48,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # The settings of whoever starts the tests are not those of the tests.
     for variable in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         del os.environ[variable]
+    compile_once()
     if config.getoption("db") == "postgres" and not hasattr(config, "workerinput"):
         config.stash[_SERVER] = PostgresServer()
 
@@ -71,6 +74,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker(other)]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is there to stay: modules and thousands of tests."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)
