@@ -81,6 +81,7 @@ NGINX = {"original_method": "GET", "original_uri": "/files/7"}
 
 def test_the_query_adds_to_the_table() -> None:
     assert asked(query="scope=deploy", **NGINX).scopes == ("deploy", "read_api")
+    assert asked(query="scope=read_api", **NGINX).scopes == ("read_api",)
     closed = asked(query="scope=deploy", **NGINX | {"original_method": "PUT", "original_uri": "/"})
     assert closed.obstacle is Obstacle.RULE
 

@@ -23,6 +23,8 @@ FITS = [
     pytest.param("GET", "/Files", "read_user", id="other letters"),
     pytest.param("GET", "/", "read_user", id="the root"),
     pytest.param("GET", "/a\n", "read_user", id="a line break"),
+    pytest.param("GET", "/a;b=c/d", "read_user", id="parameters"),
+    pytest.param("GET", "/files/a;b=c", "read_api", id="parameters below the prefix"),
 ]
 
 
@@ -44,7 +46,10 @@ def test_what_no_line_fits_is_closed(uri: str) -> None:
         pytest.param("GET", "/other/../files", id="a path that means another"),
         pytest.param("GET", "/other%3F/../files", id="a path that was cut"),
         pytest.param("GET", "//files", id="an empty segment"),
+        pytest.param("GET", "/;a/files", id="a segment of parameters alone"),
         pytest.param("GET", "/\xff", id="no UTF-8"),
+        pytest.param("GET", "/files;a=b/c", id="parameters that hide a prefix"),
+        pytest.param("GET", "/files%3B/c", id="encoded parameters that hide a prefix"),
     ],
 )
 def test_what_lines_cannot_be_held_against_is_closed(method: str, uri: str) -> None:

@@ -60,7 +60,8 @@ def read(environ: WSGIEnvironment, settings: Settings) -> Asked:
     for found in (wanted.scopes, needed):
         if isinstance(found, Obstacle):
             return Asked(told, (), wanted.is_basic, found)
-    return Asked(told, (*wanted.scopes, *needed), wanted.is_basic)
+    scopes = tuple(dict.fromkeys((*wanted.scopes, *needed)))
+    return Asked(told, scopes, wanted.is_basic)
 
 
 def _below(environ: WSGIEnvironment, path: str) -> Original | None:

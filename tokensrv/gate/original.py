@@ -39,16 +39,23 @@ class Original(NamedTuple):
         no UTF-8 and what was cut off mean one thing to a proxy and another to what stands behind
         it.
         """
-        segments = self.path.split("/")
+        segments = self.without_parameters().path.split("/")
         return (
             segments[0] == ""
             and len(segments) > 1
             and "" not in segments[1:-1]
-            and {".", ".."}.isdisjoint(segment.partition(";")[0] for segment in segments)
+            and {".", ".."}.isdisjoint(segments)
             and "\\" not in self.path
             and is_storable(self.path)
             and not self.is_cut
         )
+
+    def without_parameters(self) -> Original:
+        """Return the request as servlets see it, to whom ``/a;b/c`` is ``/a/c`` (RFC 3986 §3.3)."""
+        if ";" not in self.path:
+            return self
+        segments = (segment.partition(";")[0] for segment in self.path.split("/"))
+        return self._replace(path="/".join(segments))
 
 
 def read(environ: Mapping[str, object]) -> Original | None:

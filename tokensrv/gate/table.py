@@ -36,6 +36,12 @@ def required(lines: tuple[str, ...], original: Original) -> tuple[str, ...] | Ob
         return ()
     if not original.method or not original.is_judgeable:
         return Obstacle.REQUEST
+    # What follows a ";" in a segment is a part of its name to one service and none to another.
+    found = {_scopes(lines, seen) for seen in (original, original.without_parameters())}
+    return found.pop() if len(found) == 1 else Obstacle.REQUEST
+
+
+def _scopes(lines: tuple[str, ...], original: Original) -> tuple[str, ...] | Obstacle:
     fitting = (line.scopes for line in _parsed(lines) if line.fits(original))
     return next(fitting, Obstacle.RULE)
 
