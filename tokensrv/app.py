@@ -6,11 +6,14 @@ import os
 
 from flask import Flask
 
-from tokensrv import api, gate, http, lookup, oauth, web
+from tokensrv import gate, lookup, oauth, web
+from tokensrv.api import routes
 from tokensrv.clock import Clock, SystemClock
 from tokensrv.config import Settings, load
-from tokensrv.db import Store, db
+from tokensrv.db import Store
+from tokensrv.db.extension import db
 from tokensrv.db.store import database_url, engine_options
+from tokensrv.http import setup
 from tokensrv.services import cache_metrics
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.node_metrics import NodeMetrics
@@ -44,8 +47,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     app.extensions["tokensrv_node_metrics"] = NodeMetrics(metrics.registry)
     metrics.hold("tokensrv_usage_waiting", "Uses that are not written yet.", usage.waiting)
     cache_metrics.watch(metrics, store, found)
-    http.init_app(app)
-    api.init_app(app)
+    setup.init_app(app)
+    routes.init_app(app)
     oauth.init_app(app)
     web.init_app(app)
     gate.init_app(app)

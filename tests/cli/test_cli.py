@@ -25,6 +25,16 @@ def test_help_lists_every_command_and_loads_none_of_them() -> None:
     assert all(f"  {name} " in done.stdout for name in COMMANDS)
 
 
+def test_no_command_but_the_server_waits_for_a_web_framework() -> None:
+    program = (
+        "import sys; from tokensrv.cli import main; from tokensrv.cli.gate import command as gate;"
+        "[group.get_command(None, name) for group in (main, gate)"
+        " for name in group.list_commands(None) if name != 'serve'];"
+        "sys.exit(not {'click', 'sqlalchemy'} <= set(sys.modules) or 'flask' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_short_help_is_the_commands_own(name: str, runner: CliRunner) -> None:
     help_of_all = " ".join(runner.invoke(main, ["--help"]).output.split())

@@ -82,7 +82,12 @@ def test_an_admin_acts_as_somebody_else_and_both_are_told(proxy: Proxy) -> None:
     [event] = proxy.events()
     assert (event.action, event.actor, event.subject) == ("sudo.used", "root", "alice")
     assert (event.reason, event.ip) == ("ticket 7", HERE)
-    assert event.data == {"gate": "auth", "method": "DELETE", "path": "/a b"}
+    assert event.data == {
+        "gate": "auth",
+        "method": "DELETE",
+        "path": "/a b",
+        "wanted": "read_user",
+    }
     assert event.request_id == answer.headers["X-Request-Id"]
 
 

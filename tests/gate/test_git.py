@@ -143,7 +143,7 @@ def test_scopes_say_who_fetches_and_who_pushes(
             assert "X-Auth-Actor" not in answer.headers
         else:
             assert_forbidden(answer, text)
-    assert world.checks() == ["wanted"] * (not (fetches and pushes))
+    assert world.checks() == ["wanted"] * [fetches, pushes].count(False)
 
 
 def test_a_token_that_holds_sudo_alone_opens_nothing_without_it(world: World) -> None:
@@ -250,7 +250,7 @@ def test_a_root_that_nobody_can_read_is_above_nothing(world: World) -> None:
 
 def test_nothing_presented_is_asked_for_and_no_refusal(world: World) -> None:
     assert_denied(world.ask(FETCH, {}))
-    assert_denied(world.ask(PUSH, {"Authorization": " ", "PRIVATE-TOKEN": ""}))
+    assert_denied(world.ask(PUSH, {}))
     assert world.refusals() == []
 
 
@@ -258,6 +258,8 @@ def test_nothing_presented_is_asked_for_and_no_refusal(world: World) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
+        {"Authorization": " "},
+        {"PRIVATE-TOKEN": ""},
         {"Authorization": "Basic"},
         {"Authorization": "Basic !"},
         {"Authorization": "Digest x"},
@@ -322,7 +324,24 @@ def test_an_admin_pushes_as_somebody_else_and_both_are_told(world: World) -> Non
     assert answer.headers["X-Auth-Scopes"] == "api"
     [event] = world.refusals("sudo.used")
     assert (event.actor, event.subject, event.reason) == ("root", "alice", "repair")
-    assert event.data["gate"] == "git"
+    assert (event.data["gate"], event.data["wanted"]) == ("git", "write_repository")
+
+
+def test_under_sudo_each_repository_and_each_push_is_on_record(world: World) -> None:
+    secret = make_token(world.store, world.root, ("api", "sudo")).secret
+    about_to_push = ("GET", "/team/app.git/info/refs?service=git-receive-pack")
+    for what in (FETCH, about_to_push, PUSH, ("POST", "/own.git/git-receive-pack"), FETCH):
+        assert world.with_token(secret, what, Sudo="alice").status_code == 200
+    assert world.with_token(secret, Sudo="alice", Sudo_Reason="another").status_code == 200
+    told = world.refusals("sudo.used")
+    assert [(event.data["path"], event.data["wanted"]) for event in told] == [
+        ("/team/app.git/info/refs", "read_repository"),
+        ("/team/app.git/info/refs", "write_repository"),
+        ("/team/app.git/git-receive-pack", "write_repository"),
+        ("/own.git/git-receive-pack", "write_repository"),
+        ("/team/app.git/info/refs", "read_repository"),
+    ]
+    assert [event.reason for event in told] == [None, None, None, None, "another"]
 
 
 @pytest.mark.parametrize("sudo", ["", "nobody", "root", "alice,alice"])
@@ -341,7 +360,7 @@ def test_rules_say_which_repositories(world: World) -> None:
     assert world.with_token(secret, ("POST", "/team/own/git-receive-pack")).status_code == 200
     assert_forbidden(world.with_token(secret, ("GET", "/teams/app.git/info/refs")), NO_FETCH)
     assert_forbidden(world.with_token(make_token(world.store, bob).secret), NO_FETCH)
-    assert world.checks() == ["rule", "rule"]
+    assert world.checks() == ["rule", "rule", "rule"]
     assert {event.actor for event in world.refusals()} == {"alice", "bob"}
 
 

@@ -181,9 +181,11 @@ def test_a_token_without_any_ability_is_forbidden(world: World, scopes: tuple[st
     for wanted in ([], ["repository:a:pull"]):
         answer = world.ask(basic(token.secret), *wanted)
         assert (answer.status_code, answer.json) == (403, FORBIDDEN)
-    # The second within the minute is counted.
-    (event,) = world.refusals()
-    assert (event.token_id, event.data["check"]) == (token.record.id, "wanted")
+    told = [(event.token_id, event.data["check"], event.data["path"]) for event in world.refusals()]
+    assert told == [
+        (token.record.id, "wanted", "/jwt/auth"),
+        (token.record.id, "wanted", "/jwt/auth repository:a:pull"),
+    ]
     assert registry_keys.key_set(world.store) == {"keys": []}
 
 
@@ -372,7 +374,10 @@ class TestSudo:
         assert answer.headers["Tokensrv-Subject"] == str(world.alice.id)
         (event,) = events_of(world.store, "sudo.used")
         assert (event.actor, event.subject, event.reason) == ("root", "alice", "to help")
-        assert (event.data["method"], event.data["path"]) == ("GET", "/jwt/auth")
+        assert (event.data["method"], event.data["path"]) == (
+            "GET",
+            "/jwt/auth repository:a:pull",
+        )
 
     def test_without_the_header_a_token_for_it_alone_opens_nothing(self, world: World) -> None:
         secret = make_token(world.store, world.root, ("sudo",)).secret

@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 
 from tests.conftest import ManualClock
 from tests.databases import opened
-from tokensrv import http, lookup
+from tokensrv import lookup
 from tokensrv.config import Settings
 from tokensrv.db import Store
-from tokensrv.http import context, guard
+from tokensrv.http import context, guard, setup
 from tokensrv.http.permissions import PERMISSIONS
 from tokensrv.services.metrics import Metrics
 from tokensrv.services.node_metrics import NodeMetrics
@@ -36,7 +36,7 @@ def edge(settings: Settings, clock: ManualClock) -> Iterator[Flask]:
             "tokensrv_metrics": metrics,
             "tokensrv_node_metrics": NodeMetrics(metrics.registry),
         }
-        http.init_app(app)
+        setup.init_app(app)
         for endpoint in PERMISSIONS:
             view = app.view_functions.get(endpoint, _who)
             app.add_url_rule(f"/api/v4/{endpoint}", endpoint, view, methods=METHODS)

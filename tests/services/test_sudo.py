@@ -190,12 +190,9 @@ def test_a_client_asks_often_and_the_minute_is_two_events(
     usage.flush()
     (row,) = events_of(store, "sudo.counted")
     assert (row.actor, row.subject, row.token_id) == ("root", "alice", token.record.id)
-    assert (row.client_id, row.reason) == ("client-1", "ticket 12")
-    assert row.data == WHERE | {
-        "of": "sudo.used",
-        "count": 4,
-        "minute": "2026-03-10T12:00:00.000Z",
-    }
+    # Reasons may differ, so that none of them is told of all.
+    assert (row.client_id, row.reason) == ("client-1", None)
+    assert row.data == {"of": "sudo.used", "count": 4, "minute": "2026-03-10T12:00:00.000Z"}
     by_client(store, usage, caller, ORIGIN)
     assert len(events_of(store, "sudo.used")) == 2
 

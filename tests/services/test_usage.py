@@ -30,7 +30,8 @@ from tokensrv.services import usage as usage_module
 from tokensrv.services.events import COMMAND_LINE, NewEvent
 from tokensrv.services.last_used import LAST_IPS, latest_ips
 from tokensrv.services.records import NewToken, TokenRecord, UserRecord
-from tokensrv.services.usage import Repeated, Usage
+from tokensrv.services.repeated import Repeated
+from tokensrv.services.usage import Usage
 
 IPS = st.lists(st.sampled_from([f"192.0.2.{number}" for number in range(9)]), max_size=12)
 KEY = Repeated("sudo.used", 1, 2, "client")
@@ -441,7 +442,7 @@ def test_what_is_repeated_within_a_minute_is_counted_and_told_when_it_is_over(
     usage.flush()
     (row,) = events_of(store)
     assert (row.action, row.token_id) == ("sudo.counted", 1)
-    expected = {"of": "sudo.used", "count": 3, "minute": "2026-03-10T12:00:00.000Z", "path": "/"}
+    expected = {"of": "sudo.used", "count": 3, "minute": "2026-03-10T12:00:00.000Z"}
     assert row.data == expected | {"via": "cli"}
     assert not usage.is_repeated(KEY)
 
@@ -474,7 +475,7 @@ def test_other_keys_are_counted_apart(store: Store, usage: Usage) -> None:
     usage.written(KEY, COMMAND_LINE, EVENT)
     for name in ("action", "client_id", "check"):
         assert not usage.is_repeated(dataclasses.replace(KEY, **{name: "other"}))
-    for name in ("token_id", "subject_id"):
+    for name in ("token_id", "user_id"):
         assert not usage.is_repeated(dataclasses.replace(KEY, **{name: 99}))
 
 

@@ -2,51 +2,6 @@
 
 Views are thin: parameters become values (``schemas``), one verb of the services is called, and
 what it returns becomes GitLab's object. Who may call what is ``http.permissions``' business, how
-an error looks ``http.errors``'.
+an error looks ``http.errors``'. ``routes`` adds all of them to an application: the package by
+itself loads nothing, for the command line uses the schemas alone.
 """
-
-from __future__ import annotations
-
-from flask import Flask
-
-from tokensrv.api import (
-    about,
-    admin_token,
-    clients,
-    events,
-    explanation,
-    impersonation_tokens,
-    openapi,
-    repository_rules,
-    self_token,
-    ssh_keys,
-    tokens,
-    user_states,
-    user_tokens,
-)
-
-BLUEPRINTS = (
-    self_token.bp,
-    tokens.bp,
-    user_tokens.bp,
-    impersonation_tokens.bp,
-    admin_token.bp,
-    user_states.bp,
-    about.bp,
-    clients.bp,
-    explanation.bp,
-    events.bp,
-    repository_rules.bp,
-    ssh_keys.bp,
-)
-
-
-def init_app(app: Flask) -> None:
-    """Add the routes of the API and their description at ``/openapi.json``."""
-    # GitLab's objects have an order in which people read them.
-    app.json.sort_keys = False  # type: ignore[attr-defined]  # of Flask's default provider
-    api = openapi.build(app)
-    for bp in BLUEPRINTS:
-        api.register_blueprint(bp)
-    # The one route of the version before that GitLab still answers.
-    app.add_url_rule("/api/v3/user", "users.current_user", methods=["GET"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, Dialect, Integer, MetaData, Text, UnaryExpression
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase
@@ -48,9 +47,6 @@ class Base(DeclarativeBase):
     """The base of all tables."""
 
     metadata = MetaData(naming_convention=_NAMING)
-
-
-db = SQLAlchemy(metadata=Base.metadata)
 
 
 class Moment(TypeDecorator[datetime]):

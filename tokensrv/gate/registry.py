@@ -16,6 +16,7 @@ from werkzeug.exceptions import NotFound
 from tokensrv.config import Settings
 from tokensrv.domain.gates import Gate, NoEntry, Obstacle
 from tokensrv.domain.registry import asked
+from tokensrv.domain.secret import masked
 from tokensrv.gate import credential, denied, visits
 from tokensrv.gate.credential import Credential
 from tokensrv.gate.original import Original
@@ -79,7 +80,8 @@ def _visit() -> Visit:
         request.environ,
         context.settings(),
         Gate.REGISTRY,
-        Original(request.method, request.path),
+        # What is wanted of a registry, which is all that tells one request from another.
+        Original(request.method, masked(" ".join((request.path, *_given("scope"))))),
         request_id=context.request_id(),
     )
     # Unlike those of other gates this URL is our own, and a sudo in it is not overlooked.

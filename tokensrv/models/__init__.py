@@ -2,7 +2,7 @@
 
 from tokensrv.models.assertion import Assertion
 from tokensrv.models.client import Client
-from tokensrv.models.counting import Attempt, Submission, Tally
+from tokensrv.models.counting import Attempt, Repetition, Submission, Tally
 from tokensrv.models.event import Event, EventHead
 from tokensrv.models.lease import CacheLease, CacheServer
 from tokensrv.models.link import CalendarFeed, PasswordReset
@@ -26,6 +26,7 @@ __all__ = [
     "Passkey",
     "PasswordReset",
     "RecoveryCode",
+    "Repetition",
     "RepositoryRule",
     "SigningKey",
     "SshKey",

@@ -1,10 +1,10 @@
-"""The tables of counts: failed credentials, forms that were sent, what happened in each hour."""
+"""The tables of counts: of failures, of forms that were sent, and of what happened how often."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from tokensrv.db import Base, Moment
@@ -37,6 +37,21 @@ class Submission(Base):
         Index("ix_submission_user_id", "user_id"),
         Index("ix_submission_created_at", "created_at"),
     )
+
+
+class Repetition(Base):
+    """How often one kind of thing happened in a minute, until that is told in the event log."""
+
+    __tablename__ = "repetition"
+
+    # A digest of what counts as the same.
+    key: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    minute: Mapped[datetime] = mapped_column(Moment, primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+    # The event that was written of it, as JSON; NULL: none is yet.
+    told: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (Index("ix_repetition_minute", "minute"),)
 
 
 class Tally(Base):

@@ -74,16 +74,22 @@ def append(session: Session, clock: Clock, origin: Origin, events: Sequence[NewE
 
 def append_each(session: Session, clock: Clock, events: Sequence[tuple[Origin, NewEvent]]) -> int:
     """Append events of several origins, as ``append`` does."""
+    return append_described(session, clock, [described(origin, new) for origin, new in events])
+
+
+def append_described(session: Session, clock: Clock, rows: Sequence[dict[str, Any]]) -> int:
+    """Append what ``described`` has returned, as ``append`` does."""
     session.flush()
     at = utcnow(clock)
-    seq = extend(session, [{"at": at, **_described(origin, new)} for origin, new in events])
-    if not all(is_harmless(new.action) for _, new in events):
+    seq = extend(session, [{"at": at, **row} for row in rows])
+    if not all(is_harmless(row["action"]) for row in rows):
         # Whoever waits for this change needs it after the commit.
         session.info[LAST_SEQ] = seq
     return seq
 
 
-def _described(origin: Origin, new: NewEvent) -> dict[str, Any]:
+def described(origin: Origin, new: NewEvent) -> dict[str, Any]:
+    """Return the columns of an event that say what happened; JSON holds them as well."""
     actor, subject = new.actor or origin.actor, new.subject or origin.subject
     reason = origin.caller.reason if origin.caller and new.reason is None else new.reason
     return {

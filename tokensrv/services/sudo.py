@@ -6,7 +6,9 @@ that records it, so that what is recorded was true when it was recorded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, Check, Refusal
@@ -15,7 +17,8 @@ from tokensrv.domain.introspection import Judgement, Verdict
 from tokensrv.domain.secret import masked
 from tokensrv.services.authority import decide_again
 from tokensrv.services.events import NewEvent, Origin, append
-from tokensrv.services.usage import Repeated, Usage
+from tokensrv.services.repeated import MANY_KINDS, Repeated
+from tokensrv.services.usage import Usage
 
 # What somebody wrote is kept, but not a book of it.
 _LONGEST = 255
@@ -59,19 +62,23 @@ def record(
     method: str,
     path: str,
     gate: Gate | None = None,
+    scopes: Sequence[str] = (),
 ) -> list[Judgement]:
     """Record every sudo, used or refused, among what a client asked about, in one transaction.
 
-    ``method`` and ``path`` are those of tokensrv's own API, or of what stands behind the ``gate``.
+    ``method`` and ``path`` are those of tokensrv's own API, or of what stands behind the ``gate``,
+    which wants these ``scopes``.
     The first per (token, subject, client) or (token, check) in a minute is written now, the
-    rest is counted. Returns the judgements with the callers as they were found while recording
-    them: where the decision, made again, is a no, its refusal. Raises StorageUnavailable.
+    rest is counted; at a gate, where each is about something else, only the very same again.
+    Returns the judgements with the callers as they were found while recording them: where the
+    decision, made again, is a no, its refusal. Raises StorageUnavailable.
     """
     found = list(judgements)
-    due, again = _due(usage, found, origin)
+    data = {"method": method, "path": path} | _wanted(gate, scopes)
+    key_of = partial(_key, usage, origin, data)
+    due, again = _due(usage, found, key_of)
     if not due:
         return found
-    data = {"method": method, "path": path} | ({"gate": gate.value} if gate else {})
     with store.write() as session:
         uses = [(at, verdict) for at in due if isinstance(verdict := found[at], Verdict)]
         decisions = decide_again(session, store, [verdict.caller for _, verdict in uses])
@@ -80,20 +87,20 @@ def record(
                 found[at] = decision
             else:
                 found[at] = verdict._replace(caller=decision)
-        written = [(key, _event(found[at], data)) for at in due if (key := _key(found[at], origin))]
+        written = [(key, _event(found[at], data)) for at in due if (key := key_of(found[at]))]
         if written:
             append(session, store.clock, origin, [event for _, event in written])
     for key, event in written:
         usage.written(key, origin, event)
     for at, first in again:
         found[at] = found[first]
-        if (key := _key(found[first], origin)) is not None:
+        if (key := key_of(found[first])) is not None:
             usage.is_repeated(key)
     return found
 
 
 def _due(
-    usage: Usage, judgements: Sequence[Judgement], origin: Origin
+    usage: Usage, judgements: Sequence[Judgement], key_of: Callable[[Judgement], Repeated | None]
 ) -> tuple[list[int], list[tuple[int, int]]]:
     """Return the places of what is to be written, and (place, first place) of what comes again.
 
@@ -102,7 +109,7 @@ def _due(
     firsts: dict[Repeated, int] = {}
     again: list[tuple[int, int]] = []
     for at, judgement in enumerate(judgements):
-        key = _key(judgement, origin)
+        key = key_of(judgement)
         if key is None:
             continue
         if key in firsts:
@@ -112,17 +119,33 @@ def _due(
     return list(firsts.values()), again
 
 
-def _key(judgement: Judgement, origin: Origin) -> Repeated | None:
+def _wanted(gate: Gate | None, scopes: Sequence[str]) -> dict[str, str]:
+    wanted = {"wanted": " ".join(scopes)} if scopes else {}
+    return {} if gate is None else {"gate": gate.value} | wanted
+
+
+def _key(
+    usage: Usage, origin: Origin, data: dict[str, str], judgement: Judgement
+) -> Repeated | None:
     """Return what is counted of it within a minute, None for what is not recorded at all."""
     token_id = judgement.token.id if judgement.token else None
     if isinstance(judgement, Verdict):
         caller = judgement.caller
         if not caller.is_sudo:
             return None
-        return Repeated("sudo.used", token_id, caller.subject.id, origin.client_id)
+        key = Repeated("sudo.used", token_id, caller.subject.id, origin.client_id)
+        return key if "gate" not in data else replace(key, what=_what(origin, caller.reason, data))
     if not judgement.is_sudo or judgement.check is Check.SUDO:
         return None
-    return Repeated("sudo.refused", token_id, None, None, judgement.check.value)
+    key = Repeated("sudo.refused", token_id, None, None, judgement.check.value)
+    if "gate" not in data or usage.kinds(token_id, None) >= MANY_KINDS:
+        return key
+    event = _event(judgement, data)
+    return replace(key, what=_what(origin, event.reason, event.data))
+
+
+def _what(origin: Origin, reason: str | None, data: Mapping[str, str]) -> tuple[str, ...]:
+    return (origin.ip or "", reason or "", *data.values())
 
 
 def _event(judgement: Judgement, data: dict[str, str]) -> NewEvent:

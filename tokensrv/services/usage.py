@@ -18,12 +18,13 @@ from weakref import WeakSet
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from tokensrv.clock import from_ms, isoformat
+from tokensrv.clock import from_ms
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services import last_used
+from tokensrv.services import last_used, repetitions
 from tokensrv.services.events import NewEvent, Origin, append_each
 from tokensrv.services.last_used import Use
+from tokensrv.services.repeated import Repeated
 from tokensrv.services.reports.tallies import Tallies
 
 # As long as other writers may have to wait for it: a few milliseconds.
@@ -33,19 +34,6 @@ _MINUTE_MS = 60_000
 _MANY_KINDS = 1_000
 
 _log = logging.getLogger("tokensrv.usage")
-
-
-@dataclass(frozen=True, slots=True)
-class Repeated:
-    """What is counted instead of written again: the same key within one minute."""
-
-    action: str
-    token_id: int | None
-    subject_id: int | None
-    client_id: str | None
-    check: str | None = None
-    # From where it came, of what is known by nothing better.
-    network: str | None = None
 
 
 @dataclass(slots=True)
@@ -119,6 +107,11 @@ class Usage:
         """Return whether so much is counted that strangers must not add to it one by one."""
         return len(self._minutes) >= _MANY_KINDS
 
+    def kinds(self, token_id: int | None, user_id: int | None) -> int:
+        """Return how much is told apart of what this token or user was turned away for."""
+        with self._mutex:
+            return sum((k.token_id, k.user_id) == (token_id, user_id) for k in self._minutes)
+
     def written(self, key: Repeated, origin: Origin, event: NewEvent) -> None:
         """Remember that ``event`` stands in the log: from now on it is only counted.
 
@@ -130,7 +123,7 @@ class Usage:
             known = self._minutes.get(key)
             if known is not None:
                 self._ended.append(known)
-            self._minutes[key] = _Minute(self._minute(), origin, event)
+            self._minutes[key] = _Minute(self._minute(), *key.shared(origin, event))
 
     def waiting(self) -> int:
         """Return how much is gathered and not written yet."""
@@ -167,6 +160,8 @@ class Usage:
         while not self._stop.wait(self._store.settings.last_used_flush_seconds * 0.9):
             try:
                 self.flush()
+                # What those have left who do not live for a minute.
+                repetitions.tell(self._store)
             except StorageUnavailable:
                 _log.warning("usage.flush_failed")
             except SQLAlchemyError:
@@ -222,13 +217,9 @@ class Usage:
 
 def _counted(minute: _Minute) -> NewEvent:
     """Return the event that tells how often something was repeated within its minute."""
-    data = minute.event.data | {
-        "of": minute.event.action,
-        "count": minute.repeated,
-        "minute": isoformat(from_ms(minute.minute * _MINUTE_MS)),
-    }
-    of_gate = minute.event.action == "gate.refused"
-    return replace(minute.event, action="gate.counted" if of_gate else "sudo.counted", data=data)
+    began = from_ms(minute.minute * _MINUTE_MS)
+    action, more = repetitions.summary(minute.event.action, minute.repeated, began)
+    return replace(minute.event, action=action, data=minute.event.data | more)
 
 
 def _close_quietly(usage: Usage) -> None:

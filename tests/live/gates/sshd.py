@@ -7,6 +7,8 @@ where these are copies; what begins at ``/opt``, ``/srv`` and ``/run`` there is 
 from __future__ import annotations
 
 import os
+import re
+import socket
 import stat
 import subprocess
 import sys
@@ -61,6 +63,27 @@ class Sshd:
     def inside(self, script: str, given: str = "") -> Done:
         """Run a script on the machine of sshd to its end."""
         return _run(["bash", "-euc", script], self.variables, self.folder, given)
+
+    def come(self, secret: str, address: str) -> Done:
+        """Run ``ssh`` to its end for somebody who answers with a secret as alice, from an address.
+
+        He is asked twice at most: keyboard-interactively first, and then for a password.
+        """
+        options = f"-F ssh_config -b {address} -o NumberOfPasswordPrompts=1".split()
+        variables = {"SSH_ASKPASS": self._answering(), "SSH_ASKPASS_REQUIRE": "force"}
+        command = ["ssh", *options, "alice@git.example.com"]
+        return _run(command, dict(os.environ) | variables | {"SECRET": secret}, self.folder)
+
+    def connect(self, address: str) -> socket.socket:
+        """Return a connection from an address over which nobody has said anything yet."""
+        [port] = re.findall(r"Port (\d+)", (self.folder / "ssh_config").read_text())
+        return socket.create_connection(("127.0.0.1", int(port)), _PATIENCE_SECONDS, (address, 0))
+
+    def _answering(self) -> str:
+        found = self.folder / "answering"
+        found.write_text("#!/bin/sh\nprintenv SECRET\n", encoding="utf-8")
+        found.chmod(0o755)
+        return str(found)
 
     def git(self, *words: str, secret: str, options: str = "") -> Done:
         """Run Git in the repository of the page, with a token as the password, to its end."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
 
 import pytest
 
@@ -14,7 +17,9 @@ from tests.live.servers import Server
 from tests.services.conftest import events_of
 from tokensrv.config import load
 from tokensrv.db import Store
+from tokensrv.domain.secret import Kind, mint
 from tokensrv.services import ssh_keys, tokens, user_states, users
+from tokensrv.services.account.throttle import TOKEN
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import UserRecord
 from tokensrv.services.token_values import TokenChanges
@@ -26,6 +31,9 @@ pytestmark = pytest.mark.sqlite
 SHARED = "-o ControlMaster=auto -o ControlPath=%d/shared -o ControlPersist=60"
 WITH_KEY = "ssh -i key -F ssh_config -o BatchMode=yes git@git.example.com"
 REPOSITORY = "alice@git.example.com:team/app"
+GUESSER, ELSEWHERE = "127.0.0.3", "127.0.0.2"
+# Connections without a login that the sshd of the page lets stand.
+MORE_THAN_ALL = 250
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +53,20 @@ def alice(store: Store) -> UserRecord:
     found = users.find(store, "alice")
     assert found is not None
     return found
+
+
+def unknown() -> str:
+    """Return a token that has never been made."""
+    return mint("ts", Kind.PERSONAL)
+
+
+def ask_git(server: Server, secret: str) -> int:
+    """Return how the gate for Git over HTTP answers the guesser."""
+    pair = b64encode(f"alice:{secret}".encode()).decode()
+    asked = {"X-Original-Method": "GET", "X-Original-URI": "/team/app.git/info/refs"}
+    with closing(HTTPConnection("127.0.0.1", server.port, source_address=(GUESSER, 0))) as http:
+        http.request("GET", "/gate/git", headers=asked | {"Authorization": f"Basic {pair}"})
+        return http.getresponse().status
 
 
 def test_his_command_is_forced_before_a_token_lets_anybody_in() -> None:
@@ -96,6 +118,49 @@ def test_pam_refuses_the_token_of_somebody_else_and_one_for_something_else(
         assert ssh.inside(asking, given=f"{token.secret}\n").returncode != 0
         event = events_of(store, "gate.refused")[-1]
         assert [event.ip, event.actor, event.data["check"]] == ["192.0.2.7", *expected]
+
+
+def test_whoever_guesses_tokens_is_stopped_and_locks_nobody_out(
+    ssh: Sshd, store: Store, alice: UserRecord
+) -> None:
+    # One budget for all gates: what is left of it is spent where it costs milliseconds.
+    assert not ssh.come(unknown(), GUESSER).stdout
+    in_between = [ask_git(ssh.server, unknown()) for _ in range(TOKEN.count - 2)]
+    assert in_between == [401] * (TOKEN.count - 2)
+    stopped = ssh.come(unknown(), GUESSER)
+    assert (stopped.returncode, stopped.stdout) == (255, "")
+    assert "Permission denied (password,keyboard-interactive)." in stopped.stderr
+    good = make_token(store, alice, ("read_repository",)).secret
+    for address in (ELSEWHERE, GUESSER):
+        assert ssh.come(good, address).stdout == "Welcome to tokensrv, @alice!\n"
+    refused = [event for event in events_of(store, "gate.refused") if event.ip == GUESSER]
+    told = [
+        (event.data["method"], event.data["path"], event.data["check"])
+        for event in refused
+        if event.data["gate"] == "ssh"
+    ]
+    assert told == [("login", "alice", check) for check in ("unknown", "too_many") for _ in "12"]
+    assert len(refused) > len(told)
+
+
+def test_whoever_opens_all_connections_that_there_are_keeps_nobody_else_from_one(
+    ssh: Sshd,
+) -> None:
+    with ExitStack() as held:
+        for _ in range(MORE_THAN_ALL):
+            held.enter_context(ssh.connect(GUESSER))
+        # Where it is full, chance decides who gets one: nobody has so much luck.
+        others = [held.enter_context(ssh.connect(ELSEWHERE)) for _ in range(10)]
+        assert [other.recv(8) for other in others] == [b"SSH-2.0-"] * 10
+
+
+def test_a_key_that_nobody_has_opens_nothing_and_is_no_refusal(ssh: Sshd, store: Store) -> None:
+    before = events_of(store)
+    ssh.inside('ssh-keygen -q -t ed25519 -N "" -f other')
+    refused = ssh.inside(WITH_KEY.replace("-i key", "-i other"))
+    assert (refused.returncode, refused.stdout) == (255, "")
+    assert "Permission denied (publickey)" in refused.stderr
+    assert events_of(store) == before
 
 
 def test_a_blocked_user_does_not_get_in_with_his_key(

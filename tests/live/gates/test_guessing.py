@@ -34,11 +34,13 @@ def test_who_guesses_tokens_is_stopped_and_stands_in_the_log(
         statuses = [_guess(guesser) for _ in range(TOKEN.count + 2)]
         assert statuses == [401] * TOKEN.count + [403] * 2
         assert guesser.ask(bearer(good)).status == 200
+        assert neighbour.ask(bearer(good)).status == 200
         assert _guess(neighbour) == 401
-    # Not one for each guess: the second process of tokensrv may write what the first one has.
+    # Not one for each guess: the second process of tokensrv may write what the first one has, and
+    # both may once more when another minute begins.
     checks = [event["data"]["check"] for event in house.tokens.refused_from(address)]
     assert set(checks) == {"unknown", "too_many"}
-    assert len(checks) <= 4
+    assert len(checks) <= 8
 
 
 def _guess(proxy: Proxy) -> int:

@@ -167,7 +167,7 @@ def test_whatever_is_no_token_is_refused(registry: Registry, secret: str) -> Non
 
 
 def test_guessing_tokens_is_stopped_and_a_good_one_still_opens(
-    registry: Registry, alice: User
+    registry: Registry, admin: gitlab.Gitlab, alice: User
 ) -> None:
     def ask(secret: str) -> HTTPResponse:
         uri = "/jwt/auth?service=container_registry"
@@ -185,6 +185,11 @@ def test_guessing_tokens_is_stopped_and_a_good_one_still_opens(
     assert guesses == [401] * TOKEN.count
     assert (stopped.status, good.status) == (403, 200)
     assert 0 < int(stopped.headers["Retry-After"]) <= 900
+    assert registry.pull(made(alice, "api").token) == ""
+    refused = admin.http_list("/tokensrv/events", {"action": "gate.refused"}, get_all=True)
+    of_guesser = [event["data"] for event in refused if event["ip"] == here[0]]
+    told = {(data["gate"], data["check"]) for data in of_guesser}
+    assert told == {("registry", "unknown"), ("registry", "too_many")}
 
 
 def test_a_revoked_token_gets_nothing_more(registry: Registry, alice: User) -> None:

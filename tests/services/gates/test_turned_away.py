@@ -12,6 +12,7 @@ from tokensrv.errors import StorageUnavailable
 from tokensrv.services import tokens, usage
 from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.gates import turned_away
+from tokensrv.services.repeated import MANY_KINDS
 
 
 def turn_away(porch: Porch, check: Obstacle, **visit: object) -> None:
@@ -39,12 +40,16 @@ def test_the_first_of_a_kind_in_a_minute_is_written_and_the_rest_counted(
     first, counted, second = porch.events()
     assert (first.action, second.action) == ("gate.refused", "gate.refused")
     assert counted.action == "gate.counted"
-    assert counted.data == first.data | {
+    # What a stranger wanted may differ, so that it is told of none of them.
+    assert counted.data == {
+        "gate": "auth",
+        "check": "credentials",
         "of": "gate.refused",
         "count": 4,
-        "minute": counted.data["minute"],
+        "minute": "2026-03-10T12:00:00.000Z",
     }
-    assert (counted.ip, counted.request_id) == (HERE, "request-1")
+    assert (counted.ip, counted.request_id) == (HERE, None)
+    assert first.data.keys() - counted.data.keys() == {"method", "path"}
 
 
 KINDS = [
@@ -94,12 +99,39 @@ def test_strangers_from_everywhere_at_once_become_one(
     assert [event.data["count"] for event in porch.events("gate.counted")] == [6]
 
 
-def test_a_dead_token_is_one_kind_wherever_it_comes_from(porch: Porch) -> None:
+@pytest.fixture
+def dead(porch: Porch) -> str:
     token = make_token(porch.store, make_user(porch.store))
     tokens.revoke(porch.store, COMMAND_LINE, token.record.id)
-    for ip in (HERE, ELSEWHERE):
-        porch.come(token.secret, ip=ip)
-    assert [event.token_id for event in porch.events()] == [token.record.id]
+    return token.secret
+
+
+def test_what_a_known_token_is_refused_is_told_one_by_one(porch: Porch, dead: str) -> None:
+    tries = [{"ip": HERE}, {"ip": ELSEWHERE}, {"path": "/payroll"}, {"method": "POST"}]
+    for what in (*tries, *tries):
+        porch.come(dead, **what)
+    told = porch.events("gate.refused")
+    assert [(event.ip, event.data["method"], event.data["path"]) for event in told] == [
+        (HERE, "GET", "/files/7"),
+        (ELSEWHERE, "GET", "/files/7"),
+        (HERE, "GET", "/payroll"),
+        (HERE, "POST", "/files/7"),
+    ]
+    porch.usage.close()
+    counted = porch.events("gate.counted")
+    assert [event.data["count"] for event in counted] == [1, 1, 1, 1]
+    assert [event.data["path"] for event in counted] == [event.data["path"] for event in told]
+
+
+def test_whoever_tries_many_things_with_a_known_token_fills_no_log(porch: Porch, dead: str) -> None:
+    for number in range(2 * MANY_KINDS):
+        porch.come(dead, path=f"/{number}")
+    assert len(porch.events("gate.refused")) == MANY_KINDS + 1
+    porch.usage.close()
+    [counted] = porch.events("gate.counted")
+    assert (counted.data["count"], counted.actor) == (MANY_KINDS - 1, "alice")
+    assert counted.data.keys() == {"gate", "check", "of", "count", "minute"}
+    assert counted.ip is None
 
 
 def test_what_somebody_wrote_is_kept_but_not_a_book_of_it_and_no_secret(porch: Porch) -> None:

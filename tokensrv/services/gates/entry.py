@@ -103,6 +103,7 @@ def record_sudo(store: Store, usage: Usage, visit: Visit, judgement: Judgement) 
         method=visit.method,
         path=visit.path,
         gate=visit.gate,
+        scopes=visit.scopes,
     )
     return found
 

@@ -9,6 +9,8 @@ read.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tokensrv.db import Store
 from tokensrv.domain.caller import Check
 from tokensrv.domain.gates import NoEntry, Obstacle
@@ -17,7 +19,8 @@ from tokensrv.services.account.throttle import network
 from tokensrv.services.events import NewEvent, append
 from tokensrv.services.gates.visit import Visit
 from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Repeated, Usage
+from tokensrv.services.repeated import MANY_KINDS, Repeated
+from tokensrv.services.usage import Usage
 
 ACTION = "gate.refused"
 # What somebody wrote is kept, but not a book of it.
@@ -36,10 +39,10 @@ def record(
         # Others may have something to be written.
         usage.start()
         return refused
-    key = _key(visit, refused, is_crowded=usage.is_crowded)
+    event = _event(visit, refused)
+    key = _key(usage, visit, refused, event)
     if usage.is_repeated(key):
         return refused
-    event = _event(visit, refused)
     with store.write() as session:
         append(session, store.clock, visit.origin, [event])
     usage.written(key, visit.origin, event)
@@ -52,18 +55,24 @@ def _is_recorded(refused: NoEntry) -> bool:
     return refused.check is not Obstacle.ANONYMOUS
 
 
-def _key(visit: Visit, refused: NoEntry, *, is_crowded: bool) -> Repeated:
-    """Return what is counted together: of nobody's token, by where it came from.
+def _key(usage: Usage, visit: Visit, refused: NoEntry, event: NewEvent) -> Repeated:
+    """Return what is counted together.
 
-    Somebody with a million addresses must not write a million events, so that where it is crowded
-    they count as one.
+    Of somebody known that is the same thing from the same place, until he has tried many. Of
+    strangers it is all that comes from one place: what they want is theirs to make up. Somebody
+    with a million addresses must not write a million events, so that where it is crowded they
+    count as one.
     """
     token_id = None if refused.token is None else refused.token.id
-    where = network(visit.origin.ip) if token_id is None and not is_crowded else None
     user_id = None if refused.user is None else refused.user.id
-    return Repeated(
-        ACTION, token_id, user_id, None, f"{visit.gate.value} {refused.check.value}", where
-    )
+    check = f"{visit.gate.value} {refused.check.value}"
+    key = Repeated(ACTION, token_id, user_id, None, check)
+    is_known = token_id is not None or user_id is not None
+    if usage.is_crowded or (is_known and usage.kinds(token_id, user_id) >= MANY_KINDS):
+        return key
+    where = network(visit.origin.ip)
+    what = tuple(map(str, (refused.subject, *event.data.values()))) if is_known else None
+    return replace(key, network=where, what=what)
 
 
 def _event(visit: Visit, refused: NoEntry) -> NewEvent:

@@ -1,8 +1,8 @@
 """Brief usage: what a process remembers that lives for one visit only.
 
-It asks the database, which all of them share, how often something was written in this minute
-already. The first ten of a kind are events of their own, and the rest stands in sshd's own log
-alone: no process lives long enough to count it.
+It counts in the database, which all of them share, how often something was written in this minute
+already. The first ten of a kind are events of their own; what becomes of the rest is the business
+of ``services.repetitions``.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
-from typing import Final
+from dataclasses import replace
 
 from tokensrv.db import Store
-from tokensrv.services.account import throttle
-from tokensrv.services.account.throttle import Budget, Limit
-from tokensrv.services.usage import Repeated, Usage
-
-_WRITTEN: Final = Limit("record", 10, timedelta(minutes=1))
+from tokensrv.services import repetitions
+from tokensrv.services.events import NewEvent, Origin
+from tokensrv.services.repeated import Repeated
+from tokensrv.services.usage import Usage
 
 
 class BriefUsage(Usage):
@@ -30,16 +28,32 @@ class BriefUsage(Usage):
 
     def is_repeated(self, key: Repeated) -> bool:
         """Return whether ``key`` was written often enough already; raises StorageUnavailable."""
-        words = f"{_WRITTEN.name}\0{key!r}"
-        budget = Budget(_WRITTEN, hashlib.sha256(words.encode(errors="surrogatepass")).digest())
-        return throttle.take(self._shared, (budget,)) is not None
+        return repetitions.count(self._shared, _digest(_kind(key)))
+
+    def written(self, key: Repeated, origin: Origin, event: NewEvent) -> None:
+        """Remember the event for what is counted after it; raises StorageUnavailable."""
+        kind = _kind(key)
+        repetitions.describe(self._shared, _digest(kind), *kind.shared(origin, event))
 
 
 @contextmanager
 def brief_usage(store: Store) -> Iterator[BriefUsage]:
-    """Give a memory that is written at the end, before another program takes the process over."""
+    """Give a memory that is written at the end, before another program takes the process over.
+
+    What others have counted is told before. Raises StorageUnavailable.
+    """
+    repetitions.tell(store)
     usage = BriefUsage(store)
     try:
         yield usage
     finally:
         usage.close()
+
+
+def _kind(key: Repeated) -> Repeated:
+    # Nobody here can count how many different things somebody tries: together they are ten.
+    return replace(key, what=None)
+
+
+def _digest(key: Repeated) -> bytes:
+    return hashlib.sha256(repr(key).encode(errors="surrogatepass")).digest()
