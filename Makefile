@@ -22,7 +22,8 @@ BENCH_PACKAGES := wrk:wrk taskset:util-linux
 # The commands and files that the tests need, each with the Debian package that has it.
 SYSTEM_PACKAGES := curl:curl openssl:openssl git:git /usr/sbin/nginx:nginx \
 	/usr/lib/nginx/modules/ngx_http_js_module.so:libnginx-mod-http-js chromium:chromium \
-	caddy:caddy /usr/sbin/haproxy:haproxy /usr/sbin/apache2:apache2 \
+	caddy:caddy /usr/sbin/haproxy:haproxy /usr/sbin/apache2:apache2 traffic_server:trafficserver \
+	/usr/sbin/varnishd:varnish /usr/share/doc/varnish-modules/copyright:varnish-modules \
 	/usr/share/lua/5.3/socket/http.lua:lua-socket /usr/sbin/fcgiwrap:fcgiwrap \
 	docker-registry:docker-registry skopeo:skopeo ssh:openssh-client /usr/sbin/sshd:openssh-server pamtester:pamtester sshpass:sshpass \
 	useradd:passwd nsenter:util-linux \

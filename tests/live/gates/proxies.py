@@ -56,8 +56,11 @@ KINDS = (
         has_table=True,
         hides_loopback=True,
     ),
+    Kind("docs/gates/fastify.md"),
     Kind("docs/gates/haproxy.md"),
     Kind("docs/gates/nginx.md"),
+    Kind("docs/gates/trafficserver.md"),
+    Kind("docs/gates/varnish.md", is_robbed=True),
 )
 
 
@@ -73,17 +76,13 @@ class Answer:
     @property
     def identity(self) -> dict[str, str]:
         """Return all that a service, also one behind WSGI, could take for who calls."""
-        found = [
-            (name, value)
-            for name, value in self.arrived
-            if name.replace("_", "-").startswith("x-auth")
-        ]
+        found = [(name, value) for name, value in self.arrived if plain(name).startswith("x-auth")]
         assert len(dict(found)) == len(found), found
         return dict(found)
 
     def has(self, *names: str) -> bool:
         """Return whether one of these headers arrived, however it is spelt."""
-        return any(name.replace("_", "-") in names for name, _ in self.arrived)
+        return any(plain(name) in names for name, _ in self.arrived)
 
 
 @dataclass(frozen=True)
@@ -128,10 +127,18 @@ def bearer(secret: str) -> tuple[str, str]:
     return "Authorization", f"Bearer {secret}"
 
 
+def plain(name: str) -> str:
+    """Return a header's name as it is meant."""
+    return name.translate(str.maketrans("_.", "--"))
+
+
 def twins(name: str) -> list[str]:
-    """Return the other names that WSGI has for the same (PEP 3333: ``HTTP_`` and underscores)."""
+    """Return the other names that a service may take for the same.
+
+    WSGI makes underscores of hyphens (PEP 3333: ``HTTP_``), PHP of dots as well.
+    """
     words = name.split("-")
-    ways = product("-_", repeat=len(words) - 1)
+    ways = product("-_.", repeat=len(words) - 1)
     spelt = ("".join(map("".join, zip(words, (*way, ""), strict=True))) for way in ways)
     return [twin for twin in spelt if twin != name]
 
