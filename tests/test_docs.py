@@ -58,6 +58,12 @@ def test_a_page_does_what_it_says(page: str, tmp_path: Path, databases: Database
             pass
 
 
+@pytest.mark.parametrize("page", ["docs/gates/README.md", "docs/integrate/README.md"])
+def test_the_token_that_pages_take_for_granted_is_made_as_on_the_first_page(page: str) -> None:
+    command = blocks("README.md")[1]["code"].removesuffix("echo $TOKEN\n")
+    assert f"```sh\n{command}```\n" in (REPOSITORY / page).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("page", NOT_RUN)
 def test_a_page_that_is_not_run_has_nothing_to_run(page: str) -> None:
     assert blocks(page) == []

@@ -139,6 +139,8 @@ NONE = {
     "after another one": ("", {"Authorization": "Basic <basic>, Bearer <good>"}),
     "beside another one": ("", {"Authorization": "Bearer <other>", "PRIVATE-TOKEN": "<good>"}),
     "beside no credential": ("", {"Authorization": "Basic !", "PRIVATE-TOKEN": "<good>"}),
+    "beside a blank one": ("", {"Authorization": "", "PRIVATE-TOKEN": "<good>"}),
+    "before a blank one": ("", {"Authorization": "Bearer <good>", "PRIVATE-TOKEN": ""}),
     "as a username": ("", {"Authorization": "Basic <username>"}),
     "without a username": ("", {"Authorization": "Basic <nameless>"}),
     "as it is, as Basic": ("", {"Authorization": "Basic <good>"}),
@@ -173,6 +175,32 @@ def test_a_token_that_is_not_presented_as_one_opens_nothing(
         found[name] = http.get(f"/gate/auth{filled(query)}", headers=sent).status_code
     assert found == dict.fromkeys(NONE, 401)
     assert http.get("/gate/auth", headers={"PRIVATE-TOKEN": good}).status_code == 200
+
+
+# What says 200 to a good token; whatever a server could not read is blank there.
+GATES = ("/gate/auth", "/gate/git", "/jwt/auth?service=container_registry")
+ORIGINAL = {"X-Original-Method": "GET", "X-Original-URI": "/a/HEAD"}
+BLANK = {
+    "Authorization alone": {"Authorization": ""},
+    "PRIVATE-TOKEN alone": {"PRIVATE-TOKEN": " "},
+    "Authorization": {"Authorization": "", "PRIVATE-TOKEN": "<good>"},
+    "PRIVATE-TOKEN": {"Authorization": "Bearer <good>", "PRIVATE-TOKEN": ""},
+}
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_a_blank_header_is_a_credential_that_nobody_can_read(
+    app: Flask, store: Store, alice: UserRecord, gate: str
+) -> None:
+    http, good = app.test_client(), make_token(store, alice).secret
+    assert http.get(gate, headers={**ORIGINAL, "PRIVATE-TOKEN": good}).status_code == 200
+    found = {}
+    for name, headers in BLANK.items():
+        sent = {header: text.replace("<good>", good) for header, text in headers.items()}
+        answer = http.get(gate, headers=ORIGINAL | sent)
+        found[name] = answer.status_code
+    assert found == dict.fromkeys(BLANK, 401)
+    assert {event.data["check"] for event in events_of(store, "gate.refused")} == {"credentials"}
 
 
 def test_nobody_is_told_what_the_client_says_of_himself(

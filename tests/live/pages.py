@@ -9,7 +9,6 @@ else is changed.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -96,10 +95,10 @@ def variables_of(server: Server) -> dict[str, str]:
 
 
 def with_alice(variables: dict[str, str]) -> dict[str, str]:
-    """Make the user alice, as the first page does, and return her token with the others."""
-    typed("tokensrv user create alice --email alice@example.com", variables)
-    made = typed("tokensrv token create --user alice --name laptop --scope api --json", variables)
-    return variables | {"TOKEN": json.loads(made)["token"]}
+    """Make the user alice as the first page does, and return her token with the others."""
+    user, token = blocks("README.md")[:2]
+    typed(user["code"], variables)
+    return variables | {"TOKEN": typed(token["code"], variables).strip()}
 
 
 @contextmanager

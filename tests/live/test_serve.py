@@ -48,6 +48,28 @@ def test_headers_beyond_the_limit_are_431(live_server: Server) -> None:
     connection.close()
 
 
+@pytest.mark.sqlite
+@pytest.mark.parametrize("unreadable", ["Authorization", "PRIVATE-TOKEN"])
+def test_a_credential_that_the_server_cannot_read_is_no_absent_one(
+    live_server: Server, unreadable: str
+) -> None:
+    good = live_server.instance.admin_token
+    sent = {"Authorization": f"Bearer {good}", "PRIVATE-TOKEN": good}
+    for gate in ("/gate/auth", "/jwt/auth?service=container_registry"):
+        assert status(live_server, gate, sent) == 200
+        # As one byte, which is no UTF-8.
+        assert status(live_server, gate, sent | {unreadable: "Bearer \xff"}) == 401
+
+
+def status(server: Server, path: str, headers: dict[str, str]) -> int:
+    """Return what a request with these headers, written as Latin-1, is answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection.request("GET", path, headers=headers)
+    found = connection.getresponse().status
+    connection.close()
+    return found
+
+
 def test_a_second_server_of_the_folder_is_refused(live_server: Server) -> None:
     done = live_server.instance.command("serve", "--port", str(free_port()))
     assert (done.returncode, done.stdout) == (1, "")

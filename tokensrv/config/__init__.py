@@ -158,7 +158,9 @@ class Settings:
         "Which scopes `/gate/auth` requires for what: lines such as `GET,HEAD /files read_api` or"
         " `* / api`, in the environment with `;` between them. The first whose methods and prefix"
         " fit counts; what none fits is closed. Without a line every path is open to every token"
-        " that holds what the proxy requires.",
+        " that holds what the proxy requires. Once decoded, paths are compared as written: case,"
+        " trailing dots and blanks count, so that a service to which they do not needs a line for"
+        " `* /` that is strict enough for all of it.",
         values.scope_lines,
     )
 

@@ -22,23 +22,21 @@ class Unreadable(NamedTuple):
 
 
 def read(authorization: str | None, private_token: str | None) -> Credential | Unreadable | None:
-    """Return what is presented by these headers, None for nothing; a blank header is none.
+    """Return what is presented by these headers, None where neither was sent.
 
     ``Authorization`` is Bearer (RFC 6750 §2.1) or Basic (RFC 7617) with any username but an empty
-    one. The same secret may come twice.
+    one. The same secret may come twice. A blank header cannot be read, also beside a good one: some
+    servers hand over as nothing what they cannot read.
     """
-    from_header = _authorization((authorization or "").strip())
-    if not (token := (private_token or "").strip()):
-        return from_header
-    if from_header is None:
-        return Credential(token)
-    is_same = isinstance(from_header, Credential) and from_header.secret == token
-    return from_header if is_same else Unreadable()
+    if private_token is None:
+        return None if authorization is None else _authorization(authorization.strip())
+    token = Credential(private_token.strip())
+    found = token if authorization is None else _authorization(authorization.strip())
+    is_same = isinstance(found, Credential) and found.secret == token.secret != ""
+    return found if is_same else Unreadable()
 
 
-def _authorization(header: str) -> Credential | Unreadable | None:
-    if not header:
-        return None
+def _authorization(header: str) -> Credential | Unreadable:
     if not header.isascii():
         # Neither Bearer nor Basic has such letters, and werkzeug fails at those of Basic.
         return Unreadable()
