@@ -66,6 +66,13 @@ class InvalidRecord(Invalid):
     """
 
 
+class KeyTaken(InvalidRecord):
+    """An SSH key is there already, whoever's it is."""
+
+    def __init__(self) -> None:
+        super().__init__("key", "has already been taken")
+
+
 class LifetimeExceeded(TokensrvError):
     """The expiry lies beyond ``last_day``, which itself is allowed."""
 

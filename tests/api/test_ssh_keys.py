@@ -122,8 +122,24 @@ def test_a_key_that_is_there_is_refused(store: Store, user: Api, root: UserRecor
     line = new_line()
     make_ssh_key(store, root, line)
     answer = user.post(OWN, json={"key": line})
-    expected = {"message": {"fingerprint_sha256": ["has already been taken"]}}
-    assert (answer.status_code, answer.json) == (400, expected)
+    taken = ["has already been taken"]
+    assert answer.status_code == 400
+    assert answer.json == {"message": {"fingerprint": taken, "key": taken}}
+
+
+@pytest.mark.parametrize("name", ["{id}", "root", "ROOT"])
+def test_anybody_may_read_the_public_keys_of_a_user_by_id_or_name(
+    store: Store, user: Api, root: UserRecord, name: str
+) -> None:
+    key = make_ssh_key(store, root)
+    answer = user.get(f"/users/{name.format(id=root.id)}/keys")
+    assert (answer.status_code, [one["id"] for one in answer.json]) == (200, [key.id])
+
+
+@pytest.mark.parametrize("name", ["nobody", "99", "9" * 30])
+def test_nobody_has_no_keys(user: Api, name: str) -> None:
+    answer = user.get(f"/users/{name}/keys")
+    assert (answer.status_code, answer.json) == (404, {"message": "404 User Not Found"})
 
 
 def test_a_token_with_a_date_adds_nothing_beyond_it(

@@ -46,6 +46,7 @@ FORBIDDEN = {
     Check.WANTED,
     Obstacle.REQUEST,
     Obstacle.RULE,
+    Obstacle.LIFETIME,
     Obstacle.TOO_MANY,
 }
 

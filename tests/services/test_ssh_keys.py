@@ -86,6 +86,8 @@ class TestAdding:
         key = add(store, origin, alice, title="laptop", expires_on=TOMORROW)
         [event] = events_of(store, "ssh_key.added")
         assert (event.actor, event.subject, event.ip) == ("alice", "alice", BROWSER.ip)
+        assert origin.caller is not None
+        assert event.token_id == origin.caller.token.id
         assert event.data == {
             "user_id": alice.id,
             "key_id": key.id,
@@ -122,13 +124,13 @@ class TestAdding:
         user = alice if whose == "his own" else make_user(store, "bob")
         with pytest.raises(InvalidRecord) as refused:
             add(store, with_token(store, user), user, key=f"{line} again")
-        assert str(refused.value) == "fingerprint_sha256 has already been taken"
+        assert str(refused.value) == "key has already been taken"
 
     def test_one_key_at_once_is_added_once(self, store: Store, alice: UserRecord) -> None:
         line, bob = new_line(), make_user(store, "bob")
         verbs = [partial(make_ssh_key, store, user, line) for user in (alice, bob)]
         found = at_once(verbs)
-        assert sorted(type(one).__name__ for one in found) == ["InvalidRecord", "KeyRecord"]
+        assert sorted(type(one).__name__ for one in found) == ["KeyRecord", "KeyTaken"]
         assert len(events_of(store, "ssh_key.added")) == 1
 
     @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""SSH keys: one's own, and for admins those of a user."""
+"""SSH keys: one's own, and those of a user, which everybody sees and admins change."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from tokensrv.api.blueprint import Blueprint
 from tokensrv.api.pagination import check_offset, headers
 from tokensrv.api.schemas.ssh_keys import AddKey, KeyObject, ListKeys
+from tokensrv.errors import NotFound
 from tokensrv.http.context import caller, origin, store
 from tokensrv.services import ssh_key_minting, ssh_keys, users
 from tokensrv.services.pages import PageRequest
@@ -42,14 +43,17 @@ def remove_own(key_id: int) -> None:
 
 @bp.verb(
     "GET",
-    "/users/<id:user_id>/keys",
+    "/users/<user_id>/keys",
     takes=ListKeys,
     gives=KeyObject(many=True),
     fails={404, 405},
 )
-def list_of_user(wanted: PageRequest, user_id: int) -> Any:
-    """List a user's SSH keys, the oldest first. Admins only."""
-    return _list(users.get(store(), user_id).id, wanted)
+def list_of_user(wanted: PageRequest, user_id: str) -> Any:
+    """List the SSH keys of the user with an id or a username, the oldest first."""
+    user = users.find(store(), user_id)
+    if user is None:
+        raise NotFound("User")
+    return _list(user.id, wanted)
 
 
 @bp.verb(
@@ -67,7 +71,7 @@ def add_for_user(wish: KeyWish, user_id: int) -> KeyRecord:
 
 @bp.verb("GET", "/users/<id:user_id>/keys/<id:key_id>", gives=KeyObject, fails={404})
 def get_of_user(user_id: int, key_id: int) -> KeyRecord:
-    """Show an SSH key of a user. Admins only."""
+    """Show an SSH key of a user."""
     return ssh_keys.get(store(), users.get(store(), user_id).id, key_id)
 
 

@@ -38,11 +38,15 @@ class Obstacle(StrEnum):
     PASSWORD_EXPIRED = "password_expired"  # noqa: S105  # a check, no secret
     SECOND_FACTOR = "second_factor"
     RULE = "rule"
+    # What is to be made would outlive what it may.
+    LIFETIME = "lifetime"
     TOO_MANY = "too_many"
 
 
 # Who they are is known, or does not matter: other credentials would not help.
-_FORBIDDEN: Final = frozenset({Check.WANTED, Obstacle.REQUEST, Obstacle.RULE, Obstacle.TOO_MANY})
+_FORBIDDEN: Final = frozenset(
+    {Check.WANTED, Obstacle.REQUEST, Obstacle.RULE, Obstacle.LIFETIME, Obstacle.TOO_MANY}
+)
 
 # A gate asks in its own name, which no audience holds, and for whoever may sudo.
 ASKING: Final = NAMELESS._replace(allow=("sudo",))

@@ -21,8 +21,9 @@ USAGE: Final = f"Usage: {NEW_TOKEN} <name> <scope1[,scope2,...]> [ttl_days]"
 # What a key holds, of which a token over SSH can have a part.
 SCOPES: Final = tuple(scope for scope in BUILT_IN if not missing((scope,), ("api",)))
 
-# More days than this are beyond every lifetime, and soon beyond every calendar.
-_DAYS: Final = re.compile(r"[0-9]{1,5}", re.ASCII)
+_DAYS: Final = re.compile(r"[0-9]+", re.ASCII)
+# More than this are beyond every lifetime, and soon beyond every calendar.
+_MOST_DAYS: Final = 99_999
 
 
 class GitService(StrEnum):
@@ -122,4 +123,10 @@ def _new_token(arguments: list[str]) -> NewTokenCommand | Mistake:
         if scope not in SCOPES:
             valid = ", ".join(f'"{one}"' for one in SCOPES)
             return Mistake(f"Invalid scope: '{scope}'. Valid scopes are: [{valid}]", scope)
-    return NewTokenCommand(name, tuple(scopes.split(",")), int(days[0]) if days else None)
+    return NewTokenCommand(name, tuple(scopes.split(",")), _days(days[0]) if days else None)
+
+
+def _days(digits: str) -> int:
+    # A number is not read before it is known to be short.
+    is_short = len(digits.lstrip("0")) <= len(str(_MOST_DAYS))
+    return int(digits.lstrip("0") or "0") if is_short else _MOST_DAYS

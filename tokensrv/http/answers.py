@@ -8,7 +8,7 @@ that. The shapes: ``message`` (``{"message":"403 Forbidden - why"}``), ``error``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -89,7 +89,12 @@ def unreadable_body() -> ApiError:
 
 def record(field: str, *problems: str) -> ApiError:
     """Return 400 for what a record must be: ``username``, ``can't be blank``."""
-    return ApiError(400, {"message": {field: list(problems)}})
+    return records([field], *problems)
+
+
+def records(fields: Iterable[str], *problems: str) -> ApiError:
+    """Return the same where several fields have the same problems."""
+    return ApiError(400, {"message": {field: list(problems) for field in fields}})
 
 
 def sentence(status: int, text: str) -> ApiError:
@@ -179,6 +184,7 @@ _ANSWERS: Final[dict[type, Callable[[Any], ApiError]]] = {
     errors.SchemaMismatch: lambda _: unavailable(),
     errors.Invalid: lambda problem: invalid(str(problem)),
     errors.InvalidRecord: lambda problem: record(problem.field, problem.problem),
+    errors.KeyTaken: lambda problem: records(("fingerprint", "key"), problem.problem),
     errors.LifetimeExceeded: lambda problem: sentence(422, str(problem)),
     errors.NotNarrower: lambda problem: bad_request(str(problem)),
     errors.NotFound: lambda problem: not_found(problem.kind),

@@ -99,7 +99,7 @@ def create_for_self(
         _check_wish(session, store, wish, owner)
         if caller.token is not None:
             minting.check_held_by_self(wish.scopes, caller.token.scopes)
-        return _create(session, store, origin, owner, wish, locked)
+        return _create(session, store, origin, owner, wish, locked, key_id=key_id)
 
 
 def last_day(store: Store, cap: date | None = None) -> date:
@@ -123,7 +123,14 @@ def _check_wish(session: Session, store: Store, wish: TokenWish, owner: User) ->
 
 
 def _create(
-    session: Session, store: Store, origin: Origin, owner: User, wish: TokenWish, bound: Locked
+    session: Session,
+    store: Store,
+    origin: Origin,
+    owner: User,
+    wish: TokenWish,
+    bound: Locked,
+    *,
+    key_id: int | None = None,
 ) -> NewToken:
     """Make a token that neither outlives the bound's own nor is good from more places."""
     cap = own_day(bound)
@@ -138,6 +145,8 @@ def _create(
     wish = replace(wish, allowed_ips=places)
     new = add(session, store, user_id=owner.id, wish=wish, expires_on=expires_on)
     data = {"user_id": owner.id, "kind": new.record.kind, **shown(new.record)}
+    if key_id is not None:
+        data["key_id"] = key_id
     event = NewEvent(action="token.created", token_id=new.record.id, data=data)
     append(session, store.clock, origin, [event])
     return new

@@ -17,7 +17,7 @@ from tokensrv.clock import midnight, today, utcnow
 from tokensrv.db import Store
 from tokensrv.domain import minting
 from tokensrv.domain.texts import is_storable
-from tokensrv.errors import Forbidden, InvalidRecord
+from tokensrv.errors import Forbidden, InvalidRecord, KeyTaken
 from tokensrv.models import SshKey
 from tokensrv.services import public_keys
 from tokensrv.services.authority import Locked, refuse_minting
@@ -65,7 +65,9 @@ def add(store: Store, origin: Origin, user_id: int, wish: KeyWish) -> KeyRecord:
         session.add(row)
         _flush(session)
         key = record(row, row.created_at)
-        append(session, store.clock, origin, [event("ssh_key.added", key)])
+        token = None if origin.caller is None else origin.caller.token
+        added = event("ssh_key.added", key, token_id=None if token is None else token.id)
+        append(session, store.clock, origin, [added])
         return key
 
 
@@ -106,4 +108,4 @@ def _flush(session: Session) -> None:
     try:
         session.flush()
     except IntegrityError:
-        raise InvalidRecord("fingerprint_sha256", "has already been taken") from None
+        raise KeyTaken from None

@@ -172,8 +172,8 @@ def record(row: SshKey, now: datetime) -> KeyRecord:
     )
 
 
-def event(action: str, key: KeyRecord) -> NewEvent:
-    """Return what the event log tells of a key that was added or removed."""
+def event(action: str, key: KeyRecord, *, token_id: int | None = None) -> NewEvent:
+    """Return what the event log tells of a key that was added or removed, with which token."""
     day = key.expires_on
     data: dict[str, Any] = {
         "user_id": key.user_id,
@@ -182,7 +182,7 @@ def event(action: str, key: KeyRecord) -> NewEvent:
         "fingerprint": key.fingerprint,
         "expires_at": None if day is None else day.isoformat(),
     }
-    return NewEvent(action=action, data=data)
+    return NewEvent(action=action, token_id=token_id, data=data)
 
 
 def _find(store: Store, condition: ColumnElement[bool]) -> OwnedKey | None:

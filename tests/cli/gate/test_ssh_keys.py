@@ -65,6 +65,15 @@ def test_a_strange_root_stays_one_word_within_the_quotes(commands: Commands) -> 
 
 
 @pytest.mark.usefixtures("key")
+def test_a_root_is_meant_from_here_wherever_sshd_runs_the_command(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = commands.text("gate", "ssh-keys", "alice", "--root", "srv")
+    assert f' --root {tmp_path / "srv"}" ssh-ed25519 ' in line
+
+
+@pytest.mark.usefixtures("key")
 def test_openssh_reads_the_lines(commands: Commands, key: KeyRecord, tmp_path: Path) -> None:
     authorized_keys = tmp_path / "authorized_keys"
     authorized_keys.write_text(commands.text("gate", "ssh-keys", "alice", "--root", '/a "b'))

@@ -65,6 +65,7 @@ def _line(store: Store, key: KeyRecord, root: Path) -> str:
     folder = Path(store.settings.instance).absolute()
     program = Path(sys.argv[0]).absolute()
     called = ("env", f"{env_name('instance')}={folder}", str(program), "gate", "ssh-serve")
-    command = shlex.join((*called, "--key", str(key.id), "--root", str(root)))
+    # sshd runs it in another folder than this one.
+    command = shlex.join((*called, "--key", str(key.id), "--root", str(root.absolute())))
     quoted = command.replace('"', '\\"')
     return f'restrict,command="{quoted}" {key.key}'

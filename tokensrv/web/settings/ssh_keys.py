@@ -43,7 +43,7 @@ def add() -> ResponseReturnValue:
     try:
         ssh_key_minting.add(context.store(), context.origin(), user_id, wish)
     except REFUSALS as problem:
-        form.refuse_by(problem, {"fingerprint_sha256": "key"})
+        form.refuse_by(problem)
         return _ask(form, 422, _readable(form))
     cookies.leave_notice("The key is added.")
     return redirect(url_for(".show"), 303)

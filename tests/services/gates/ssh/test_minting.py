@@ -50,7 +50,9 @@ def test_a_key_that_goes_at_the_last_moment_makes_no_token(store: Store) -> None
     key = make_ssh_key(store, alice)
     origin = Origin(caller=caller_of(store, make_token(store, alice).secret))
     wish = TokenWish(name="ci", scopes=("api",))
-    ordinary.create_for_self(store, origin, wish, key_id=key.id)
+    new = ordinary.create_for_self(store, origin, wish, key_id=key.id)
+    event = events_of(store, "token.created")[-1]
+    assert (event.token_id, event.data["key_id"]) == (new.record.id, key.id)
     ssh_keys.remove(store, COMMAND_LINE, alice.id, key.id)
     with pytest.raises(Forbidden):
         ordinary.create_for_self(store, origin, wish, key_id=key.id)

@@ -13,7 +13,7 @@ from typing import Final
 from tokensrv.clock import from_ms, today
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller, Check, Refused
-from tokensrv.domain.gates import Entry, NoEntry
+from tokensrv.domain.gates import Entry, NoEntry, Obstacle
 from tokensrv.domain.ssh_commands import NewTokenCommand
 from tokensrv.errors import Forbidden, LifetimeExceeded, ScopesNotHeld
 from tokensrv.services import minting, ssh_keys
@@ -46,7 +46,10 @@ def create(
     except Refused as error:
         turned_away.record(store, usage, visit, NoEntry.by(error.refusal))
         raise
-    except (Forbidden, LifetimeExceeded) as error:
+    except LifetimeExceeded:
+        turned_away.record(store, usage, visit, NoEntry.after(entry, Obstacle.LIFETIME))
+        raise
+    except Forbidden as error:
         missing = error.missing if isinstance(error, ScopesNotHeld) else ()
         turned_away.record(store, usage, visit, NoEntry.after(entry, Check.WANTED, missing))
         raise
