@@ -24,8 +24,8 @@ from tokensrv.http.parse import clients, form
 from tokensrv.lookup.statements import USUAL, facts, prepared, values
 from tokensrv.oauth import fastpath, plain, question
 from tokensrv.oauth.told import Rendered, Told
-from tokensrv.services.events import Origin
 from tokensrv.services.introspection import introspect
+from tokensrv.services.trail.events import Origin
 
 WHOLE, ANEW = "in all", "deciding and rendering anew"
 # The first holds the others.

@@ -26,7 +26,7 @@ from tokensrv.clock import to_ms
 from tokensrv.config import ENV_PREFIX, Settings
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services import passwords
+from tokensrv.services.directory import passwords
 
 PROFILE = os.environ.get("TEST_PROFILE", "default")
 START = datetime(2026, 3, 10, 12, tzinfo=UTC)

@@ -15,16 +15,17 @@ from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.secret import Kind, digest, mint, token_digest
 from tokensrv.domain.usernames import target
 from tokensrv.models import Token, User
-from tokensrv.services import clients, minting, users
 from tokensrv.services.account import recognition, sessions
 from tokensrv.services.account.factors import totp
 from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.authority import policy
-from tokensrv.services.client_values import ClientValues
-from tokensrv.services.events import COMMAND_LINE, Origin
-from tokensrv.services.minting import TokenWish
+from tokensrv.services.directory import clients, users
+from tokensrv.services.directory.client_values import ClientValues
+from tokensrv.services.directory.users import NewUser
+from tokensrv.services.lifecycle import minting
+from tokensrv.services.lifecycle.minting import TokenWish
 from tokensrv.services.records import NewClient, NewToken, UserRecord, token_record
-from tokensrv.services.users import NewUser
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 
 BROWSER = Browser(
     "192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

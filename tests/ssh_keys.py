@@ -8,11 +8,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tokensrv.db import Store
-from tokensrv.services import ssh_key_minting
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.keys import ssh_key_minting
+from tokensrv.services.keys.ssh_key_minting import KeyWish
+from tokensrv.services.keys.ssh_keys import KeyRecord
 from tokensrv.services.records import UserRecord
-from tokensrv.services.ssh_key_minting import KeyWish
-from tokensrv.services.ssh_keys import KeyRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 def new_line(comment: str = "alice@laptop") -> str:

@@ -17,9 +17,10 @@ from tests.ssh_keys import make_ssh_key, new_line
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
 from tokensrv.http.permissions import PERMISSIONS, PUBLIC, Permission
-from tokensrv.services import repositories, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services import repositories
+from tokensrv.services.directory import user_states
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 from tokensrv.web.access import PAGES
 
 EVERY_GUARDED = pytest.mark.parametrize("endpoint", sorted(PERMISSIONS))

@@ -14,12 +14,12 @@ from tokensrv.db import Store
 from tokensrv.db.extension import db
 from tokensrv.db.store import database_url, engine_options
 from tokensrv.http import setup
-from tokensrv.services import cache_metrics
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.node_metrics import NodeMetrics
-from tokensrv.services.pruning import Pruning
+from tokensrv.services.lifecycle.pruning import Pruning
+from tokensrv.services.metering import cache_metrics
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.metering.node_metrics import NodeMetrics
 from tokensrv.services.reports.tallies import Tallies
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.usage import Usage
 
 
 def create_app(settings: Settings | None = None, clock: Clock | None = None) -> Flask:

@@ -13,9 +13,10 @@ from tests.conftest import ManualClock
 from tests.factories import make_admin, make_token
 from tokensrv.db import Store
 from tokensrv.domain.secret import Kind, mint
-from tokensrv.services import tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import EventRecord, NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TOKENS = "/personal_access_tokens"
 SELF = f"{TOKENS}/self"

@@ -10,9 +10,10 @@ from tests.api.conftest import Api
 from tests.conftest import START
 from tests.factories import make_token
 from tokensrv.db import Store
-from tokensrv.services import tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TOKENS = "/personal_access_tokens"
 

@@ -15,9 +15,10 @@ from tests.services.conftest import contents
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.secret import Kind, mint
-from tokensrv.services import clients, tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/tokensrv/explain"
 

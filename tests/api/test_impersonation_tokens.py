@@ -14,9 +14,9 @@ from tests.conftest import START, ManualClock
 from tests.factories import make_token, make_user
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import EventRecord, NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 NOT_FOUND = {"message": "404 Impersonation Token Not Found"}
 

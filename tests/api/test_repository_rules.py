@@ -10,9 +10,10 @@ import pytest
 from tests.api.conftest import Api, ids
 from tests.factories import make_admin, make_token
 from tokensrv.db import Store
-from tokensrv.services import repositories, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services import repositories
+from tokensrv.services.directory import users
 from tokensrv.services.records import EventRecord, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/tokensrv/rules"
 MEMBERS = ["id", "prefix", "user", "user_id", "access", "created_at"]

@@ -12,9 +12,9 @@ from tests.conftest import ManualClock
 from tests.factories import make_admin, make_client, make_token, make_user
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import users
 from tokensrv.services.records import EventRecord, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 NOT_UNDER_SUDO = {"message": "403 Forbidden - Not allowed while using sudo"}
 

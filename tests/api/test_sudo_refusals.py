@@ -10,9 +10,9 @@ import pytest
 from tests.api.conftest import Api
 from tests.factories import make_admin, make_token
 from tokensrv.db import Store
-from tokensrv.services import user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
 from tokensrv.services.records import EventRecord, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 INVALID = {"error": "sudo is invalid"}
 MUST_BE_ADMIN = {"message": "403 Forbidden - Must be admin to use sudo"}

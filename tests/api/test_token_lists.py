@@ -11,9 +11,9 @@ from tests.conftest import ManualClock
 from tests.factories import make_token
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TOKENS = "/personal_access_tokens"
 UNKNOWN_IDS = ("999", "9223372036854775807", "9223372036854775808", "9" * 400)

@@ -12,9 +12,10 @@ from tests.api.conftest import Api
 from tests.factories import make_client, make_token
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import EventRecord, NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TOKENS = "/personal_access_tokens"
 UNKNOWN_IDS = ("999", "9223372036854775807", "9223372036854775808", "9" * 400)

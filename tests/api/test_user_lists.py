@@ -13,8 +13,8 @@ from tests.api.test_user_forms import ADMIN, BASIC
 from tests.conftest import ManualClock
 from tests.factories import make_admin, make_user
 from tokensrv.db import Store
-from tokensrv.services import user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from tests.api.conftest import Api
 from tests.factories import make_admin
 from tokensrv.db import Store
-from tokensrv.services import user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 FORBIDDEN = {"message": "403 Forbidden"}
 NOBODY = {"message": "404 User Not Found"}

@@ -16,9 +16,9 @@ from tokensrv.domain.facts import Facts, UserState
 from tokensrv.domain.secret import token_digest
 from tokensrv.errors import Forbidden
 from tokensrv.models import Token, User
-from tokensrv.services import users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import users
 from tokensrv.services.instance import initialise
+from tokensrv.services.trail.events import COMMAND_LINE
 
 SEED = Seed()
 # The last of them belong to the hundredth user, who is blocked.

@@ -7,7 +7,8 @@ import pytest
 from tests.cli.conftest import Commands
 from tests.factories import make_admin, make_token, make_user, origin_of
 from tokensrv.db import Store
-from tokensrv.services import tokens, user_states
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
 
 MEMBERS = [
     "seq",

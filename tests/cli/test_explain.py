@@ -8,9 +8,9 @@ from tests.cli.conftest import Commands
 from tests.factories import make_admin, make_client, make_token, make_user
 from tokensrv.db import Store
 from tokensrv.domain.secret import Kind, mint
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from tests.cli.conftest import Commands
 from tests.factories import make_token, make_totp
 from tokensrv.cli import user as user_commands
 from tokensrv.db import Store
-from tokensrv.services import users
 from tokensrv.services.account import second_factors
+from tokensrv.services.directory import users
 
 PASSWORD = "correct horse battery"
 

@@ -14,9 +14,9 @@ from tests.conftest import ManualClock
 from tests.factories import make_admin, make_token, make_user
 from tests.services.conftest import events_of
 from tokensrv.db import Store
-from tokensrv.services.metrics import Metrics
+from tokensrv.services.metering.metrics import Metrics
 from tokensrv.services.records import EventRecord, NewToken, UserRecord
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.usage import Usage
 
 HERE = "192.0.2.7"
 

@@ -15,9 +15,10 @@ from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.models import Token
-from tokensrv.services import rotation, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.lifecycle import rotation, tokens
 from tokensrv.services.records import NewClient, NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 Scopes = tuple[str, ...]
 

@@ -15,8 +15,8 @@ from tests.services.conftest import contents, events_of
 from tokensrv.db import Store
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.services import repositories
-from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 HUGE = 60_000
 REFS = "/info/refs?service=git-upload-pack"

@@ -18,10 +18,11 @@ from tests.services.conftest import failing
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.http import health
 from tokensrv.lookup import Lookup
-from tokensrv.services import tokens, user_states
 from tokensrv.services.account.throttle import TOKEN
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.schema import SchemaState
+from tokensrv.services.trail.events import COMMAND_LINE
 
 # What a database makes of it is tested behind every gate, and with the fast path.
 pytestmark = pytest.mark.sqlite

@@ -27,10 +27,10 @@ from tokensrv.cli import main
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.domain.secret import Kind, mint
-from tokensrv.services import users
 from tokensrv.services.account import throttle
 from tokensrv.services.account.throttle import PASSWORD, TOKEN
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import users
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PASSWORD_OF_ALICE = "nobody-guesses-this-1"
 GUESSED = "guessed-password"

@@ -24,9 +24,10 @@ from tokensrv.domain.secret import Kind, mint, token_digest
 from tokensrv.errors import StorageUnavailable
 from tokensrv.gate.fastpath import FastPath
 from tokensrv.http import health
-from tokensrv.services import tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.reports.event_lists import EventFilter, list_events
+from tokensrv.services.trail.events import COMMAND_LINE
 
 Environ = dict[str, Any]
 PATH = "/gate/auth"

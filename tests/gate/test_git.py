@@ -22,10 +22,12 @@ from tokensrv.domain.repositories import Access
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.errors import StorageUnavailable
 from tokensrv.models import Passkey
-from tokensrv.services import repositories, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services import repositories
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import EventRecord, NewToken, UserRecord
 from tokensrv.services.reports.event_lists import EventFilter, list_events
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PASSWORD = "correct horse battery staple"
 FETCH = ("GET", "/team/app.git/info/refs?service=git-upload-pack")

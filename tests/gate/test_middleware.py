@@ -20,9 +20,9 @@ from tests.factories import make_admin, make_token, make_user
 from tests.gate.test_git import basic
 from tokensrv.db import Store
 from tokensrv.gate.middleware import GitGate
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken
+from tokensrv.services.trail.events import COMMAND_LINE
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -21,10 +21,12 @@ from tests.oauth.conftest import as_service, basic
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.domain.secret import token_digest
-from tokensrv.services import repositories, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services import repositories
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import EventRecord
 from tokensrv.services.reports.event_lists import EventFilter, list_events
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PASSWORD = "nobody-guesses-this-1"
 SCOPES = ("api", "deploy")

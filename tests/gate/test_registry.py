@@ -24,9 +24,11 @@ from tokensrv.db import Store
 from tokensrv.domain.repositories import Access
 from tokensrv.gate.denied import text as denied
 from tokensrv.models import RepositoryRule
-from tokensrv.services import registry_keys, rotation, tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.keys import registry_keys
+from tokensrv.services.lifecycle import rotation, tokens
 from tokensrv.services.records import EventRecord, NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 NOW = to_ms(START) // 1000
 FORBIDDEN = {"errors": [{"code": "DENIED", "message": "access forbidden"}], "http_status": 403}

@@ -23,11 +23,12 @@ from tokensrv.domain.secret import digest
 from tokensrv.domain.ssh_commands import GitService
 from tokensrv.gate.middleware import GitGate
 from tokensrv.lookup import Lookup
-from tokensrv.services import tokens, users
-from tokensrv.services.events import Origin
+from tokensrv.services.directory import users
 from tokensrv.services.gates.ssh import entrance, logins
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.usage import Usage
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail.events import Origin
+from tokensrv.services.trail.usage import Usage
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

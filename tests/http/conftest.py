@@ -15,9 +15,9 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.http import context, guard, setup
 from tokensrv.http.permissions import PERMISSIONS
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.node_metrics import NodeMetrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.metering.node_metrics import NodeMetrics
+from tokensrv.services.trail.usage import Usage
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 

@@ -18,10 +18,12 @@ from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
 from tokensrv.errors import StorageUnavailable
 from tokensrv.http.permissions import PERMISSIONS
-from tokensrv.services import rotation, sudo, tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import rotation, tokens
 from tokensrv.services.records import EventRecord, NewToken, UserRecord
 from tokensrv.services.reports.event_lists import EventFilter, list_events
+from tokensrv.services.trail import sudo
+from tokensrv.services.trail.events import COMMAND_LINE
 
 UNKNOWN = "tsp_" + "0" * 36
 NOT_UNDER_SUDO = {"message": "403 Forbidden - Not allowed while using sudo"}

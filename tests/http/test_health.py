@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
 from tokensrv.http import health
-from tokensrv.services import signing_keys
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.keys import signing_keys
 from tokensrv.services.schema import SchemaState
+from tokensrv.services.trail.events import COMMAND_LINE
 
 WRONG = [
     (SchemaState.EMPTY, "run `tokensrv init`"),

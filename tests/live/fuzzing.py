@@ -15,7 +15,7 @@ import schemathesis
 from tests.databases import opened
 from tests.factories import make_token
 from tokensrv.config import load
-from tokensrv.services import users
+from tokensrv.services.directory import users
 
 
 @schemathesis.auth(refresh_interval=None, retry_on=[])

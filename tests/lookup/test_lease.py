@@ -21,8 +21,8 @@ from tokensrv.db import Store, postgres
 from tokensrv.domain.secret import digest
 from tokensrv.errors import StorageUnavailable
 from tokensrv.lookup.postgres import PostgresLookup
-from tokensrv.services import clients, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients, user_states
+from tokensrv.services.trail.events import COMMAND_LINE
 
 pytestmark = pytest.mark.postgres
 

@@ -20,8 +20,9 @@ from tokensrv.domain.secret import digest
 from tokensrv.domain.usernames import target
 from tokensrv.errors import StorageUnavailable
 from tokensrv.lookup import Lookup
-from tokensrv.services import clients, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients, user_states, users
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TODAY = START.date()
 NOBODY = digest("nobody")

@@ -18,8 +18,8 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
 from tokensrv.lookup.settlement import settlement_of
-from tokensrv.services.events import COMMAND_LINE, NewEvent, append
 from tokensrv.services.freshness import settled
+from tokensrv.services.trail.events import COMMAND_LINE, NewEvent, append
 
 pytestmark = pytest.mark.postgres
 

@@ -15,10 +15,10 @@ from werkzeug.test import TestResponse
 from tests.conftest import ManualClock
 from tests.factories import make_admin, make_client, make_token, make_user
 from tokensrv.db import Store
-from tokensrv.services.client_values import ALLOWABLE
+from tokensrv.services.directory.client_values import ALLOWABLE
 from tokensrv.services.records import EventRecord, NewClient, NewToken, UserRecord
 from tokensrv.services.reports.event_lists import EventFilter, list_events
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.usage import Usage
 
 Form = Mapping[str, Any] | str
 

@@ -9,10 +9,10 @@ import pytest
 from tests.oauth.conftest import World
 from tests.oauth.exchanges import ask, exchanged, of_token, refused
 from tests.oauth.test_introspect import INACTIVE
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.lifecycle.token_values import TokenChanges
 from tokensrv.services.records import NewToken
-from tokensrv.services.token_values import TokenChanges
+from tokensrv.services.trail.events import COMMAND_LINE
 
 LIST = ("10.0.0.0/8", "2001:db8::/32")
 INSIDE, OUTSIDE = "10.1.2.3", "192.0.2.9"

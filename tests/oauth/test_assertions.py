@@ -24,10 +24,10 @@ from tokensrv.app import create_app
 from tokensrv.config import Settings
 from tokensrv.errors import StorageUnavailable
 from tokensrv.models import Assertion
-from tokensrv.services import clients
-from tokensrv.services.client_keys import ALGORITHMS
-from tokensrv.services.client_values import ClientValues
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients
+from tokensrv.services.directory.client_values import ClientValues
+from tokensrv.services.keys.client_keys import ALGORITHMS
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/oauth/introspect"
 ISSUER = "http://127.0.0.1:8000"

@@ -9,9 +9,10 @@ import pytest
 from tests.factories import make_client
 from tests.oauth.conftest import World, as_service
 from tests.oauth.exchanges import ask, exchanged, of_token, refused
-from tokensrv.services import tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.token_values import TokenChanges
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.lifecycle.token_values import TokenChanges
+from tokensrv.services.trail.events import COMMAND_LINE
 
 INACTIVE = {"active": False}
 

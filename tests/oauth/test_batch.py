@@ -17,8 +17,9 @@ from tests.oauth.conftest import World, basic
 from tests.services.conftest import contents, failing
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.oauth.batch import MAX_BYTES, MAX_TOKENS
-from tokensrv.services import clients, tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients, user_states
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/oauth/introspect/batch"
 ISSUER = "http://127.0.0.1:8000"

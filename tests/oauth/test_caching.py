@@ -11,8 +11,8 @@ import pytest
 from tests.conftest import START
 from tests.oauth.conftest import World
 from tokensrv.clock import to_ms
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail.events import COMMAND_LINE
 
 NOW = to_ms(START) // 1000
 TOMORROW = date(2026, 3, 11)

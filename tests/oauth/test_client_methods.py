@@ -12,10 +12,10 @@ from tests.factories import make_client
 from tests.keys import claims_of, key_for, public, signed
 from tests.oauth.conftest import World, basic
 from tests.oauth.test_introspect_requests import assert_invalid, assert_refused
-from tokensrv.services import clients
-from tokensrv.services.client_values import AUTH_METHODS, ClientValues
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients
+from tokensrv.services.directory.client_values import AUTH_METHODS, ClientValues
 from tokensrv.services.records import NewClient
+from tokensrv.services.trail.events import COMMAND_LINE
 
 KEY = key_for("ES256")
 ENDPOINTS = ["/oauth/introspect", "/oauth/revoke"]

@@ -18,8 +18,9 @@ from tokensrv.domain import secret
 from tokensrv.domain.facts import TokenKind
 from tokensrv.models import EventHead, Token
 from tokensrv.oauth.token import ACCESS_TOKEN, GRANT_TYPE, USER
-from tokensrv.services import clients, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients, user_states, users
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail.events import COMMAND_LINE
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 REFRESH = "urn:ietf:params:oauth:token-type:refresh_token"

@@ -15,10 +15,11 @@ from tests.oauth.test_introspect import INACTIVE
 from tests.oauth.test_introspect_sudo import demote, set_policy
 from tests.oauth.test_revoke import assert_done
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import rotation, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.lifecycle import rotation, tokens
+from tokensrv.services.lifecycle.token_values import TokenChanges
 from tokensrv.services.records import NewToken
-from tokensrv.services.token_values import TokenChanges
+from tokensrv.services.trail.events import COMMAND_LINE
 
 SELF = "/personal_access_tokens/self"
 NOT_UNDER_SUDO = {"message": "403 Forbidden - Not allowed while using sudo"}

@@ -26,9 +26,10 @@ from tokensrv.errors import StorageUnavailable
 from tokensrv.http import health, wsgi
 from tokensrv.http.parse.form import MAX_BYTES
 from tokensrv.oauth.fastpath import FastPath
-from tokensrv.services import clients, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients, user_states, users
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.reports.event_lists import EventFilter, list_events
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/oauth/introspect"
 FORM = "application/x-www-form-urlencoded"

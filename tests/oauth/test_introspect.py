@@ -12,8 +12,9 @@ from tests.conftest import QueryRecorder
 from tests.oauth.conftest import Service, World
 from tokensrv.domain import secret
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import clients, rotation, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients, user_states, users
+from tokensrv.services.lifecycle import rotation, tokens
+from tokensrv.services.trail.events import COMMAND_LINE
 
 INACTIVE = b'{"active":false}\n'
 TOMORROW = date(2026, 3, 11)

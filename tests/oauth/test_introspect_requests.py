@@ -17,8 +17,8 @@ from tokensrv.domain.secret import digest
 from tokensrv.errors import StorageUnavailable
 from tokensrv.http.parse.form import MAX_BYTES
 from tokensrv.models import Client
-from tokensrv.services import clients
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/oauth/introspect"
 FORM = "application/x-www-form-urlencoded"

@@ -13,9 +13,10 @@ from sqlalchemy import select
 from tests.oauth.conftest import Service, World
 from tests.oauth.test_introspect import INACTIVE
 from tokensrv.models import EventHead
-from tokensrv.services import tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.users import UserChanges
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.directory.users import UserChanges
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 def demote(world: World) -> None:

@@ -14,9 +14,10 @@ from tests.factories import make_exchanged
 from tests.oauth.conftest import World
 from tests.oauth.test_introspect_requests import assert_invalid
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/oauth/introspect"
 

@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from tests.oauth.conftest import World
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services import signing_keys
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.keys import signing_keys
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/oauth/jwks"
 

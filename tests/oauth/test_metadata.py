@@ -14,7 +14,7 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.domain import secret
 from tokensrv.oauth.metadata import describe
-from tokensrv.services.client_keys import ALGORITHMS
+from tokensrv.services.keys.client_keys import ALGORITHMS
 
 PATH = "/.well-known/oauth-authorization-server"
 

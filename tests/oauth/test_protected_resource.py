@@ -13,8 +13,9 @@ from tests.oauth.conftest import World
 from tests.oauth.exchanges import exchanged, of_token
 from tokensrv.db import Store
 from tokensrv.domain import secret
-from tokensrv.services import tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/.well-known/oauth-protected-resource"
 

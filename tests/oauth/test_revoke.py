@@ -12,9 +12,10 @@ from tests.oauth.conftest import World, basic
 from tokensrv.domain import secret
 from tokensrv.domain.facts import TokenKind
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services import tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/oauth/revoke"
 

@@ -16,8 +16,8 @@ from werkzeug.test import TestResponse
 from tests.conftest import START, QueryRecorder
 from tests.oauth.conftest import Service, World
 from tokensrv.clock import to_ms
-from tokensrv.services import key_pairs, signing_keys
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.keys import key_pairs, signing_keys
+from tokensrv.services.trail.events import COMMAND_LINE
 
 MEDIA_TYPE = "application/token-introspection+jwt"
 JWT = {"Accept": MEDIA_TYPE}

@@ -21,9 +21,10 @@ from tests.oauth.exchanges import ask, of_token, of_user
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.scopes import passed_on
 from tokensrv.oauth.token import ACCESS_TOKEN, GRANT_TYPE
-from tokensrv.services import tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken
+from tokensrv.services.trail.events import COMMAND_LINE
 
 # What the scopes of a token become under sudo; None: they do not allow it.
 SCOPES: dict[tuple[str, ...], str | None] = {

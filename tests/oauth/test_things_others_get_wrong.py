@@ -17,8 +17,9 @@ from tests.conftest import START
 from tests.oauth.conftest import World, basic
 from tokensrv.domain.secret import digest
 from tokensrv.models import Client
-from tokensrv.services import clients, tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients, user_states
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PATH = "/oauth/introspect"
 INACTIVE = {"active": False}

@@ -15,10 +15,11 @@ from tests.properties.worlds import ALICE, ASKS, HERE, SCENES, SCOPES, Ask, Pape
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.scopes import closure
 from tokensrv.errors import TokensrvError
-from tokensrv.services import clients, tokens, user_states
-from tokensrv.services.client_values import ClientValues
-from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.token_values import TokenChanges
+from tokensrv.services.directory import clients, user_states
+from tokensrv.services.directory.client_values import ClientValues
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.lifecycle.token_values import TokenChanges
+from tokensrv.services.trail.events import COMMAND_LINE
 
 Told = dict[str, Any]
 Loss = Callable[[Stage], object]

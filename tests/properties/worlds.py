@@ -19,9 +19,9 @@ from tokensrv.clock import from_ms, to_ms
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind, UserState
 from tokensrv.models import Client, Token, User
-from tokensrv.services.events import COMMAND_LINE, NewEvent, append
 from tokensrv.services.freshness import settled
 from tokensrv.services.records import NewClient, NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE, NewEvent, append
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from tokensrv.db import Base, Store
 from tokensrv.errors import StorageUnavailable, TokensrvError
 from tokensrv.services.records import EventRecord, UserRecord
 from tokensrv.services.reports.event_lists import EventFilter, list_events
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.usage import Usage
 
 
 @pytest.fixture

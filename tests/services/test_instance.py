@@ -11,8 +11,8 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.errors import Forbidden, StorageUnavailable
 from tokensrv.services import instance
-from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.instance import Initialised
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 def test_an_instance_without_users_is_empty(store: Store) -> None:

@@ -18,12 +18,14 @@ from tokensrv.domain.introspection import Answer, Question
 from tokensrv.domain.secret import token_digest
 from tokensrv.domain.usernames import target
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services import introspection, rotation, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE, Origin
-from tokensrv.services.metrics import Metrics
+from tokensrv.services import introspection
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.lifecycle import rotation, tokens
+from tokensrv.services.metering.metrics import Metrics
 from tokensrv.services.records import NewClient, NewToken, UserRecord
 from tokensrv.services.reports.tallies import Tallies, counted
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
+from tokensrv.services.trail.usage import Usage
 
 TODAY = START.date()
 WHERE = {"method": "POST", "path": "/oauth/introspect"}

@@ -11,19 +11,19 @@ from tests.conftest import ManualClock
 from tests.factories import make_token
 from tests.processes import Process
 from tests.services.conftest import events_of
-from tests.services.test_events import assert_unbroken
+from tests.services.trail.test_events import assert_unbroken
 from tokensrv.config import Settings
 from tokensrv.db import Store
-from tokensrv.services import rotation
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import rotation
+from tokensrv.services.lifecycle.token_lists import TokenFilter, list_tokens
 from tokensrv.services.records import UserRecord
-from tokensrv.services.token_lists import TokenFilter, list_tokens
+from tokensrv.services.trail.events import COMMAND_LINE
 
 KILLS = 12
 
 _ROTATE_ON = """
-from tokensrv.services import rotation
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import rotation
+from tokensrv.services.trail.events import COMMAND_LINE
 with opened(settings, SystemClock()) as store:
     token_id = {token_id}
     while True:

@@ -14,12 +14,13 @@ from tests.factories import caller_of, make_admin, make_token, make_user, origin
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller
 from tokensrv.models import Token
-from tokensrv.services import minting, rotation, tokens, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import users
+from tokensrv.services.lifecycle import minting, rotation, tokens
+from tokensrv.services.lifecycle.token_lists import SORTS, TokenFilter, list_tokens
 from tokensrv.services.pages import PageRequest
 from tokensrv.services.records import UserRecord
-from tokensrv.services.token_lists import SORTS, TokenFilter, list_tokens
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.events import COMMAND_LINE
+from tokensrv.services.trail.usage import Usage
 
 MANY = 100_000
 # Far above what one takes (milliseconds), far below what reading all of them takes.

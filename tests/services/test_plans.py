@@ -25,15 +25,20 @@ from tokensrv.domain.usernames import target
 from tokensrv.lookup.statements import By, Shape, statement, values
 from tokensrv.models import Token
 from tokensrv.services import repositories
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory.user_lists import UserFilter, list_users, list_users_after
+from tokensrv.services.lifecycle.pruning import prune
+from tokensrv.services.lifecycle.token_lists import (
+    TokenFilter,
+    list_tokens,
+    list_tokens_after,
+    order,
+)
 from tokensrv.services.pages import Key
-from tokensrv.services.pruning import prune
 from tokensrv.services.reports import event_lists, inventory
 from tokensrv.services.reports.acted import acts
 from tokensrv.services.reports.event_lists import EventFilter
 from tokensrv.services.reports.token_statistics import token_statistics
-from tokensrv.services.token_lists import TokenFilter, list_tokens, list_tokens_after, order
-from tokensrv.services.user_lists import UserFilter, list_users, list_users_after
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TODAY = START.date()
 WEEK = timedelta(days=7)

@@ -12,11 +12,13 @@ from tests.services.conftest import at_once, contents, events_of
 from tokensrv.db import Store
 from tokensrv.domain.caller import Refused
 from tokensrv.errors import Forbidden, Invalid, NotFound
-from tokensrv.services import repositories, tokens, users
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services import repositories
+from tokensrv.services.directory import users
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.pages import PageRequest
 from tokensrv.services.records import UserRecord
 from tokensrv.services.repositories import RuleRecord
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 
 
 def _widen(store: Store, origin: Origin, rule: RuleRecord) -> None:

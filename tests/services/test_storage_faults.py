@@ -30,13 +30,16 @@ from tokensrv.db.sqlite import driver
 from tokensrv.domain.caller import Caller
 from tokensrv.domain.secret import digest
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services import clients, instance, minting, rotation, sudo, tokens, user_states, users
-from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.minting import TokenWish
+from tokensrv.services import instance
+from tokensrv.services.directory import clients, user_states, users
+from tokensrv.services.directory.user_lists import UserFilter, list_users
+from tokensrv.services.lifecycle import minting, rotation, tokens
+from tokensrv.services.lifecycle.minting import TokenWish
+from tokensrv.services.lifecycle.token_lists import TokenFilter, list_tokens
 from tokensrv.services.records import NewToken, UserRecord
 from tokensrv.services.reports.event_lists import EventFilter, list_events
-from tokensrv.services.token_lists import TokenFilter, list_tokens
-from tokensrv.services.user_lists import UserFilter, list_users
+from tokensrv.services.trail import sudo
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TIMEOUT_SECONDS = 0.3
 

@@ -14,9 +14,9 @@ from tokensrv.db import Store
 from tokensrv.errors import Invalid, SentTwice
 from tokensrv.models import Submission, Token
 from tokensrv.services import submissions
-from tokensrv.services.events import Origin
-from tokensrv.services.minting import TokenWish, create_for_self
+from tokensrv.services.lifecycle.minting import TokenWish, create_for_self
 from tokensrv.services.records import NewToken, UserRecord
+from tokensrv.services.trail.events import Origin
 
 WISH = TokenWish(name="laptop", scopes=("api",))
 Send = Callable[..., NewToken]

@@ -15,10 +15,10 @@ from tests.web.conftest import SESSION, Visitor
 from tests.web.test_guarded import House
 from tokensrv.db import Store
 from tokensrv.models import Token
-from tokensrv.services import user_states
 from tokensrv.services.account.recognition import ACTING
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TOKENS = "/-/user_settings/personal_access_tokens"
 STOP = "/admin/impersonation/stop"

@@ -14,11 +14,11 @@ from tests.services.conftest import contents, events_of
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind, UserState
-from tokensrv.services import user_states, users
 from tokensrv.services.account import resets
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.directory.users import UserChanges
 from tokensrv.services.records import UserRecord
-from tokensrv.services.users import UserChanges
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 from tokensrv.web.admin.users.changes import CHANGES
 
 USERS = "/admin/users"

@@ -20,10 +20,10 @@ from tests.web.conftest import SESSION, VISIT, Visitor
 from tokensrv.app import create_app
 from tokensrv.config import Settings
 from tokensrv.db import Store
-from tokensrv.services import user_states
 from tokensrv.services.account import sessions
 from tokensrv.services.account.sessions import FRESH, IDLE, Stage
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.trail.events import COMMAND_LINE
 from tokensrv.web import assets, csrf
 from tokensrv.web.access import PAGES
 

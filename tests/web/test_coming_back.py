@@ -12,10 +12,10 @@ from tests.factories import make_client, make_token, make_user
 from tests.keys import key_for, public
 from tests.web.conftest import SESSION, Visitor
 from tokensrv.db import Store
-from tokensrv.services import clients, user_states
 from tokensrv.services.account.sessions import LIFETIME
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients, user_states
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TOKENS = "/-/user_settings/personal_access_tokens"
 OVERRIDE = "\u202e"

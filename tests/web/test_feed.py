@@ -12,8 +12,8 @@ from tests.services.conftest import contents, events_of
 from tests.web.conftest import Visitor
 from tests.web.test_tokens import PAGE
 from tokensrv.db import Store
-from tokensrv.services import user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.trail.events import COMMAND_LINE
 
 CALENDAR = f"{PAGE}/calendar"
 BASE = "http://127.0.0.1:8000"

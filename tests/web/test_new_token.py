@@ -21,10 +21,10 @@ from tokensrv.app import create_app
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.models import Token
-from tokensrv.services import tokens
 from tokensrv.services.account.sessions import FRESH
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.lifecycle.token_lists import TokenFilter, list_tokens
 from tokensrv.services.records import NewToken, TokenRecord, token_record
-from tokensrv.services.token_lists import TokenFilter, list_tokens
 from tokensrv.web.tokens.reveal import commands
 
 NEW = f"{PAGE}/new"

@@ -9,7 +9,7 @@ from tests.services.conftest import contents
 from tests.web.conftest import SESSION, Visitor
 from tokensrv.db import Store
 from tokensrv.services.account import resets
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.trail.events import COMMAND_LINE
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 

@@ -16,11 +16,11 @@ from tokensrv.app import create_app
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.models import Totp
-from tokensrv.services import user_states, users
 from tokensrv.services.account.proof import Denied, Reason
 from tokensrv.services.account.sessions import FRESH, PENDING
 from tokensrv.services.account.throttle import PASSWORD as LIMIT
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.trail.events import COMMAND_LINE
 from tokensrv.web import csrf
 from tokensrv.web.forms import Form
 from tokensrv.web.sign_in import steps

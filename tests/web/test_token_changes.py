@@ -13,9 +13,9 @@ from tests.web.test_new_token import LAST_DAY, errors_of, shown_secret
 from tests.web.test_tokens import PAGE, rows
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TODAY = START.date()
 

@@ -13,10 +13,10 @@ from tests.web.conftest import Visitor
 from tokensrv.clock import midnight
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.events import COMMAND_LINE
+from tokensrv.services.trail.usage import Usage
 
 PAGE = "/-/user_settings/personal_access_tokens"
 TODAY = START.date()

@@ -8,7 +8,7 @@ from tokensrv.domain.secret import token_digest
 from tokensrv.errors import Forbidden
 from tokensrv.http.answers import bad_request, message, not_found
 from tokensrv.http.context import origin, store
-from tokensrv.services import tokens
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import TokenRecord
 
 bp = Blueprint("admin_token", __name__, url_prefix="/api/v4/admin/token")

@@ -14,8 +14,8 @@ from tokensrv.api.schemas.clients import (
     NewClientObject,
 )
 from tokensrv.http.context import origin, store
-from tokensrv.services import clients
-from tokensrv.services.client_values import ClientValues
+from tokensrv.services.directory import clients
+from tokensrv.services.directory.client_values import ClientValues
 from tokensrv.services.pages import PageRequest
 from tokensrv.services.records import ClientRecord, NewClient
 

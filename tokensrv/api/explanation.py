@@ -7,7 +7,7 @@ from tokensrv.api.schemas.explanations import ExplainToken, ExplanationObject, I
 from tokensrv.api.tokens import hidden
 from tokensrv.domain.explanation import Explanation
 from tokensrv.http.context import caller, lookup, store
-from tokensrv.services import explanation
+from tokensrv.services.lifecycle import explanation
 
 bp = Blueprint("explanation", __name__, url_prefix="/api/v4/tokensrv/explain")
 

@@ -21,8 +21,9 @@ from tokensrv.domain.scopes import available
 from tokensrv.errors import Forbidden, Invalid, InvalidRecord, NotFound
 from tokensrv.http.answers import bad_request
 from tokensrv.http.context import caller, origin, settings, store
-from tokensrv.services import minting, token_lists, tokens, users
-from tokensrv.services.minting import TokenWish
+from tokensrv.services.directory import users
+from tokensrv.services.lifecycle import minting, token_lists, tokens
+from tokensrv.services.lifecycle.minting import TokenWish
 from tokensrv.services.records import NewToken, TokenRecord
 
 bp = Blueprint(

@@ -9,7 +9,8 @@ from tokensrv.api.pagination import check_offset, headers
 from tokensrv.api.schemas.repository_rules import AddRule, ListRules, RuleObject
 from tokensrv.errors import NotFound
 from tokensrv.http.context import origin, store
-from tokensrv.services import repositories, users
+from tokensrv.services import repositories
+from tokensrv.services.directory import users
 from tokensrv.services.pages import PageRequest
 from tokensrv.services.repositories import RuleRecord
 

@@ -19,7 +19,7 @@ from tokensrv.api.schemas.tokens import (
 from tokensrv.errors import Forbidden
 from tokensrv.http.answers import bad_request
 from tokensrv.http.context import caller, origin, store
-from tokensrv.services import rotation, tokens
+from tokensrv.services.lifecycle import rotation, tokens
 from tokensrv.services.pages import Page, PageRequest
 from tokensrv.services.records import NewToken, TokenRecord
 

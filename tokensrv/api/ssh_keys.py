@@ -9,10 +9,11 @@ from tokensrv.api.pagination import check_offset, headers
 from tokensrv.api.schemas.ssh_keys import AddKey, KeyObject, ListKeys
 from tokensrv.errors import NotFound
 from tokensrv.http.context import caller, origin, store
-from tokensrv.services import ssh_key_minting, ssh_keys, users
+from tokensrv.services.directory import users
+from tokensrv.services.keys import ssh_key_minting, ssh_keys
+from tokensrv.services.keys.ssh_key_minting import KeyWish
+from tokensrv.services.keys.ssh_keys import KeyRecord
 from tokensrv.services.pages import PageRequest
-from tokensrv.services.ssh_key_minting import KeyWish
-from tokensrv.services.ssh_keys import KeyRecord
 
 bp = Blueprint("ssh_keys", __name__, url_prefix="/api/v4")
 

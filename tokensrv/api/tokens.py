@@ -28,9 +28,10 @@ from tokensrv.http.answers import (
 )
 from tokensrv.http.context import caller, origin, store
 from tokensrv.http.parse.ids import read_whole
-from tokensrv.services import rotation, token_lists, tokens, users
+from tokensrv.services.directory import users
+from tokensrv.services.lifecycle import rotation, token_lists, tokens
+from tokensrv.services.lifecycle.token_values import TokenChanges
 from tokensrv.services.records import NewToken, TokenRecord
-from tokensrv.services.token_values import TokenChanges
 
 bp = Blueprint("tokens", __name__, url_prefix="/api/v4/personal_access_tokens")
 

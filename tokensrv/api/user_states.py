@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from tokensrv.api import users
 from tokensrv.http.answers import forbidden
 from tokensrv.http.context import caller, origin, store
-from tokensrv.services import user_states
+from tokensrv.services.directory import user_states
 
 # The users' own blueprint, which is whole when this module has been read.
 bp = users.bp

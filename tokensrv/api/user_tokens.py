@@ -5,8 +5,8 @@ from __future__ import annotations
 from tokensrv.api.blueprint import Blueprint
 from tokensrv.api.schemas.tokens import CreateToken, NewTokenObject
 from tokensrv.http.context import origin, store
-from tokensrv.services import minting
-from tokensrv.services.minting import TokenWish
+from tokensrv.services.lifecycle import minting
+from tokensrv.services.lifecycle.minting import TokenWish
 from tokensrv.services.records import NewToken
 
 bp = Blueprint("user_tokens", __name__, url_prefix="/api/v4")

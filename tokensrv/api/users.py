@@ -22,8 +22,8 @@ from tokensrv.api.schemas.user_listing import ListUsers, UserListing
 from tokensrv.api.schemas.users import ChangeUser, CreateUser
 from tokensrv.http.answers import forbidden
 from tokensrv.http.context import caller, origin, store
-from tokensrv.services import user_lists, users
-from tokensrv.services.users import NewUser, UserChanges
+from tokensrv.services.directory import user_lists, users
+from tokensrv.services.directory.users import NewUser, UserChanges
 
 bp = Blueprint("users", __name__, url_prefix="/api/v4")
 

@@ -12,17 +12,17 @@ from tokensrv.cli.asking import confirm, yes_option
 from tokensrv.cli.objects import client_object, moment, new_client_object
 from tokensrv.cli.output import json_option, show_list, show_one, show_secret, tell
 from tokensrv.cli.storage import current_store
-from tokensrv.services import clients
-from tokensrv.services.client_keys import thumbprints
-from tokensrv.services.client_values import (
+from tokensrv.services.directory import clients
+from tokensrv.services.directory.client_values import (
     ALLOWABLE,
     AUTH_METHODS,
     SIGNED_RESPONSE_ALGS,
     ClientValues,
 )
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.keys.client_keys import thumbprints
+from tokensrv.services.lifecycle.token_values import KEEP
 from tokensrv.services.records import ClientRecord, NewClient
-from tokensrv.services.token_values import KEEP
+from tokensrv.services.trail.events import COMMAND_LINE
 
 _COLUMNS = ("client_id", "name", "state", "allow", "scopes")
 

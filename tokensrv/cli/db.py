@@ -1,4 +1,4 @@
-"""``tokensrv db``: care for the database, which ``services.schema`` and ``services.pruning`` do."""
+"""``tokensrv db``: care for the database (``services.schema``, ``services.lifecycle.pruning``)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tokensrv.cli.output import json_option, show_one, tell
 from tokensrv.cli.storage import current_store
 from tokensrv.clock import SystemClock
 from tokensrv.config import env_name, load
-from tokensrv.services import pruning, schema
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services import schema
+from tokensrv.services.lifecycle import pruning
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 @click.group("db")

@@ -17,7 +17,7 @@ from tokensrv.domain import networks
 from tokensrv.domain.explanation import Explanation
 from tokensrv.domain.introspection import Question
 from tokensrv.http.parse import sudo as sudo_asked
-from tokensrv.services import explanation
+from tokensrv.services.lifecycle import explanation
 
 
 @click.command("explain")

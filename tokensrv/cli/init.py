@@ -17,9 +17,9 @@ from tokensrv.cli.storage import any_store
 from tokensrv.config import Settings, load
 from tokensrv.errors import Forbidden
 from tokensrv.services import instance, schema
-from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.instance import Initialised
 from tokensrv.services.schema import SchemaState
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 @click.command("init")

@@ -18,8 +18,8 @@ from tokensrv.domain.introspection import Answer, Question
 from tokensrv.domain.secret import token_digest
 from tokensrv.http.parse import sudo as sudo_asked
 from tokensrv.services import introspection
-from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.events import COMMAND_LINE
+from tokensrv.services.trail.usage import Usage
 
 
 @click.command("introspect")

@@ -9,10 +9,10 @@ from tokensrv.cli.objects import moment
 from tokensrv.cli.output import Item, json_option, show_list
 from tokensrv.cli.storage import current_store
 from tokensrv.clock import isoformat
-from tokensrv.services import signing_keys
-from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.key_pairs import ALGORITHMS
-from tokensrv.services.signing_keys import KeyRecord
+from tokensrv.services.keys import signing_keys
+from tokensrv.services.keys.key_pairs import ALGORITHMS
+from tokensrv.services.keys.signing_keys import KeyRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 _COLUMNS = ("kid", "alg", "state", "created_at", "retired_at")
 

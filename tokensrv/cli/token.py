@@ -20,12 +20,13 @@ from tokensrv.cli.output import json_option, show_list, show_one, show_secret, t
 from tokensrv.cli.storage import current_store
 from tokensrv.cli.user import get_user
 from tokensrv.db import Store
-from tokensrv.services import minting, rotation, tokens, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import users
+from tokensrv.services.lifecycle import minting, rotation, tokens
+from tokensrv.services.lifecycle.token_lists import TokenFilter, list_tokens_after
+from tokensrv.services.lifecycle.token_values import KEEP, TokenChanges
 from tokensrv.services.pages import Key
 from tokensrv.services.records import NewToken, TokenRecord
-from tokensrv.services.token_lists import TokenFilter, list_tokens_after
-from tokensrv.services.token_values import KEEP, TokenChanges
+from tokensrv.services.trail.events import COMMAND_LINE
 
 _COLUMNS = ("id", "user", "name", "scopes", "state", "expires", "last_used")
 _CHUNK = 1_000

@@ -15,12 +15,12 @@ from tokensrv.cli.output import json_option, show_list, show_one, tell
 from tokensrv.cli.storage import current_store
 from tokensrv.db import Store
 from tokensrv.errors import NotFound
-from tokensrv.services import user_states, users
 from tokensrv.services.account import resets, second_factors
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.directory.user_lists import UserFilter, list_users_after
 from tokensrv.services.pages import Key
 from tokensrv.services.records import UserRecord
-from tokensrv.services.user_lists import UserFilter, list_users_after
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 
 _COLUMNS = ("id", "username", "name", "email", "state", "role", "last_activity")
 _CHUNK = 1_000

@@ -3,7 +3,7 @@
 ``decide`` is the one function that turns a credential into a caller. Every edge uses it:
 the API, introspection, and whatever comes later. It checks in a fixed order and grants on its
 last line. That the use of sudo is recorded before anything is answered is the caller of this
-function's duty (``services.sudo``, ``services.introspection``).
+function's duty (``services.trail.sudo``, ``services.introspection``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Exchange: which scopes, which end and which audience a token may get out of another one.
 
-Pure rules; ``services.exchange`` applies them inside its transaction. Whether there may be such
-a token at all, then and as long as it lives, is ``domain.caller.decide``.
+Pure rules; ``services.lifecycle.exchange`` applies them inside its transaction. Whether there may
+be such a token at all, then and as long as it lives, is ``domain.caller.decide``.
 """
 
 from __future__ import annotations

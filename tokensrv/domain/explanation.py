@@ -3,7 +3,7 @@
 The verdict is ``domain.introspection.judge``'s own: the checks before the one that it refused
 were passed, and those after it were not reached. What is added here is which checks a question
 has at all, and how each is told. No sentence holds a secret; for whom they are is decided in
-``services.explanation``.
+``services.lifecycle.explanation``.
 """
 
 from __future__ import annotations

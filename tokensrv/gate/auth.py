@@ -21,8 +21,8 @@ from tokensrv.http import context, wsgi
 from tokensrv.lookup import Lookup
 from tokensrv.services.gates import entry, turned_away
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail.usage import Usage
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

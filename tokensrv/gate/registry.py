@@ -22,11 +22,11 @@ from tokensrv.gate.credential import Credential
 from tokensrv.gate.original import Original
 from tokensrv.http import context
 from tokensrv.http.parse import sudo
-from tokensrv.services import registry_keys
 from tokensrv.services.gates import registry, turned_away
 from tokensrv.services.gates.registry import Grant
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.key_pairs import Signer
+from tokensrv.services.keys import registry_keys
+from tokensrv.services.keys.key_pairs import Signer
 
 PATH: Final = "/jwt/auth"
 ISSUER: Final = "tokensrv"

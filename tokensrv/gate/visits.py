@@ -11,8 +11,8 @@ from tokensrv.domain.secret import masked
 from tokensrv.gate.original import Original
 from tokensrv.http import wsgi
 from tokensrv.http.parse import form, sudo
-from tokensrv.services.events import Origin
 from tokensrv.services.gates.visit import Visit
+from tokensrv.services.trail.events import Origin
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

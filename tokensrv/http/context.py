@@ -23,9 +23,9 @@ from tokensrv.http.parse import origin as parse_origin
 from tokensrv.http.parse import parameters as parse_parameters
 from tokensrv.http.parse.parameters import Parameters
 from tokensrv.lookup import Lookup
-from tokensrv.services.events import Origin
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail.events import Origin
+from tokensrv.services.trail.usage import Usage
 
 _log = logging.getLogger("tokensrv.http")
 

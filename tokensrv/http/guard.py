@@ -21,9 +21,9 @@ from tokensrv.http import context
 from tokensrv.http.answers import ApiError, forbidden, of_refusal, unauthorized
 from tokensrv.http.parse import credentials, sudo
 from tokensrv.http.permissions import PERMISSIONS, PUBLIC, Permission, refusal, role_refusal
-from tokensrv.services import rotation
-from tokensrv.services import sudo as sudo_service
 from tokensrv.services.authority import policy
+from tokensrv.services.lifecycle import rotation
+from tokensrv.services.trail import sudo as sudo_service
 
 Ask = SudoAsk | InvalidSudo | None
 # Lets a request in (None), or answers it in its view's stead.

@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.errors import SchemaMismatch, StorageUnavailable
 from tokensrv.http import context
-from tokensrv.services import signing_keys
+from tokensrv.services.keys import signing_keys
 from tokensrv.services.schema import ADVICE, SchemaState, state
 
 bp = Blueprint("health", __name__)

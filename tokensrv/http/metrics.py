@@ -1,7 +1,8 @@
 """Metrics: counts every answer, and shows what is counted to the admins whose Prometheus asks.
 
 It owns ``/metrics`` and the names under which answers are counted. What else is counted, and how
-the workers of a node are added up, is ``services.metrics``'s and ``services.node_metrics``'s.
+the workers of a node are added up, is ``services.metering.metrics``'s and
+``services.metering.node_metrics``'s.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from flask import Blueprint, Flask, Response, current_app, g, request
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from tokensrv.http import context
-from tokensrv.services.node_metrics import NodeMetrics
+from tokensrv.services.metering.node_metrics import NodeMetrics
 
 bp = Blueprint("metrics", __name__)
 

@@ -1,7 +1,7 @@
 """The OAuth edge: introspection, revocation, exchange, and the metadata that tells where they are.
 
 It owns Authlib's endpoints and what this server asks of them beyond Authlib. It decides nothing:
-who may be told what is ``services.introspection`` and ``services.tokens``.
+who may be told what is ``services.introspection`` and ``services.lifecycle.tokens``.
 """
 
 from __future__ import annotations

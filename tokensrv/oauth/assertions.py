@@ -26,8 +26,8 @@ from tokensrv.http.parse.clients import ClientAssertion, is_client_id
 from tokensrv.oauth.callers import ClientCaller
 from tokensrv.oauth.server import EndpointRequest, Server
 from tokensrv.services import assertions
-from tokensrv.services.client_keys import ALGORITHMS
-from tokensrv.services.client_values import PRIVATE_KEY_JWT
+from tokensrv.services.directory.client_values import PRIVATE_KEY_JWT
+from tokensrv.services.keys.client_keys import ALGORITHMS
 
 Claims = dict[str, Any]
 

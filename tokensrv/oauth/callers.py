@@ -24,11 +24,11 @@ from tokensrv.http.answers import challenge, insufficient_scope
 from tokensrv.http.parse import clients
 from tokensrv.http.parse.clients import ClientCredentials
 from tokensrv.oauth.server import EndpointRequest, FormRequest, Server
-from tokensrv.services import sudo
 from tokensrv.services.authority import policy
-from tokensrv.services.client_values import AUTH_METHODS, SECRET_METHODS
-from tokensrv.services.events import Origin
-from tokensrv.services.tokens import may_revoke
+from tokensrv.services.directory.client_values import AUTH_METHODS, SECRET_METHODS
+from tokensrv.services.lifecycle.tokens import may_revoke
+from tokensrv.services.trail import sudo
+from tokensrv.services.trail.events import Origin
 
 BEARER: Final = "bearer"
 INTROSPECTING_BEARER: Final = "introspecting_bearer"

@@ -27,10 +27,10 @@ from tokensrv.http.parse.form import Form
 from tokensrv.lookup import Lookup
 from tokensrv.oauth import plain, question, signed
 from tokensrv.oauth.told import Rendered, Told
-from tokensrv.services.events import Origin
 from tokensrv.services.introspection import introspect, may_be_recorded
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail.events import Origin
+from tokensrv.services.trail.usage import Usage
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

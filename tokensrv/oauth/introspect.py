@@ -20,7 +20,7 @@ from tokensrv.oauth import plain, signed
 from tokensrv.oauth.callers import CLIENT_METHODS, INTROSPECTING_BEARER, ClientCaller, TokenCaller
 from tokensrv.oauth.server import FormRequest, invalid_request
 from tokensrv.services.introspection import introspect
-from tokensrv.services.signing_keys import signer_for
+from tokensrv.services.keys.signing_keys import signer_for
 
 # Status, body and headers.
 Response = tuple[int, bytes | str, list[tuple[str, str]]]

@@ -16,9 +16,9 @@ from tokensrv.config import Settings
 from tokensrv.domain import scopes, secret
 from tokensrv.http import context, resource
 from tokensrv.oauth.token import GRANT_TYPE
-from tokensrv.services.client_keys import ALGORITHMS as CLIENT_ALGORITHMS
-from tokensrv.services.client_values import AUTH_METHODS
-from tokensrv.services.key_pairs import ALGORITHMS
+from tokensrv.services.directory.client_values import AUTH_METHODS
+from tokensrv.services.keys.client_keys import ALGORITHMS as CLIENT_ALGORITHMS
+from tokensrv.services.keys.key_pairs import ALGORITHMS
 
 bp = Blueprint("metadata", __name__, url_prefix="/.well-known")
 

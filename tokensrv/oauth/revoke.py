@@ -16,7 +16,7 @@ from tokensrv.errors import NotFound
 from tokensrv.http import context
 from tokensrv.oauth.callers import BEARER, CLIENT_METHODS, ClientCaller, TokenCaller
 from tokensrv.oauth.server import FormRequest, invalid_request
-from tokensrv.services import tokens
+from tokensrv.services.lifecycle import tokens
 
 Revoker = ClientCaller | TokenCaller
 

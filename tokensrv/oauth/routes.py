@@ -13,7 +13,7 @@ from tokensrv.oauth.introspect import Introspection
 from tokensrv.oauth.revoke import Revocation
 from tokensrv.oauth.server import Server
 from tokensrv.oauth.token import TokenExchange, read_request
-from tokensrv.services import signing_keys
+from tokensrv.services.keys import signing_keys
 
 bp = Blueprint("oauth", __name__, url_prefix="/oauth")
 

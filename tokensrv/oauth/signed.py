@@ -1,6 +1,6 @@
 """Signed answers (RFC 9701): an answer of introspection as a JWT for the client that asked.
 
-It owns when an answer is signed and what the JWT says. Keys are ``services.signing_keys``'s.
+It owns when an answer is signed and what the JWT says. Keys are ``services.keys.signing_keys``'s.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from tokensrv.domain.introspection import Answer
-from tokensrv.services.key_pairs import Signer
+from tokensrv.services.keys.key_pairs import Signer
 
 MEDIA_TYPE: Final = "application/token-introspection+jwt"
 _TYPE: Final = "token-introspection+jwt"

@@ -1,7 +1,7 @@
 """The token endpoint: one token exchanged for another (RFC 8693), the only grant there is.
 
 It owns the parameters of an exchange and its answers, as a grant of Authlib's server. What may
-be exchanged for what is ``services.exchange``.
+be exchanged for what is ``services.lifecycle.exchange``.
 
 Three requests are possible. With an access token as ``subject_token`` and a user named as
 ``requested_subject``, or with that user as ``subject_token`` and the access token as
@@ -33,7 +33,7 @@ from tokensrv.http.parse import sudo
 from tokensrv.http.parse.form import Form
 from tokensrv.oauth.callers import CLIENT_METHODS, ClientCaller
 from tokensrv.oauth.server import EndpointRequest, invalid_request, read_form, refusal
-from tokensrv.services.exchange import ExchangeWish, exchange
+from tokensrv.services.lifecycle.exchange import ExchangeWish, exchange
 from tokensrv.services.records import NewToken
 
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:token-exchange"

@@ -29,7 +29,7 @@ from tokensrv.domain.scopes import missing
 from tokensrv.domain.usernames import Target
 from tokensrv.errors import Forbidden, NotFound, ScopesNotHeld, Stale
 from tokensrv.models import Token, User
-from tokensrv.services.events import Origin
+from tokensrv.services.trail.events import Origin
 
 # Every verb begins with these two, so they are put together once and not each time.
 _IS_GIVEN = User.id.in_(bindparam("ids", expanding=True))

@@ -12,10 +12,11 @@ from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind, UserFacts
 from tokensrv.errors import Forbidden
 from tokensrv.models import EventHead, User
-from tokensrv.services import clients, minting, passwords
-from tokensrv.services.client_values import ALLOWABLE, ClientValues
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.directory import clients, passwords
+from tokensrv.services.directory.client_values import ALLOWABLE, ClientValues
+from tokensrv.services.lifecycle import minting
 from tokensrv.services.records import NewClient, NewToken, UserRecord, user_record
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 ADMIN = "root"
 ADMIN_SCOPES = ("api", "sudo")

@@ -21,11 +21,11 @@ from tokensrv.domain.introspection import (
     judge,
     tell,
 )
-from tokensrv.services import sudo
 from tokensrv.services.authority import policy
-from tokensrv.services.events import Origin
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail import sudo
+from tokensrv.services.trail.events import Origin
+from tokensrv.services.trail.usage import Usage
 
 
 def introspect(

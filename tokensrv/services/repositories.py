@@ -19,8 +19,8 @@ from tokensrv.domain.repositories import prefix as read_prefix
 from tokensrv.errors import Invalid, NotFound
 from tokensrv.models import RepositoryRule
 from tokensrv.services.authority import confirm, refuse_sudo, require_admin
-from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.pages import Order, Page, PageRequest, fetch
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

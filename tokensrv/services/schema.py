@@ -25,8 +25,8 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.db.store import database_url, engine_options
 from tokensrv.errors import SchemaMismatch, StorageUnavailable
-from tokensrv.services import events
-from tokensrv.services.events import NewEvent
+from tokensrv.services.trail import events
+from tokensrv.services.trail.events import NewEvent
 
 _MIGRATIONS = "tokensrv.migrations"
 _VERSION_TABLE = "alembic_version"

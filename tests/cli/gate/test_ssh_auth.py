@@ -13,10 +13,10 @@ from tokensrv.cli import main
 from tokensrv.cli.gate import connection
 from tokensrv.db import Store
 from tokensrv.domain.secret import digest
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.gates.ssh import logins
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 HERE = "192.0.2.7"
 CONNECTION = b"c" * 32

@@ -17,10 +17,10 @@ from tests.ssh_keys import make_ssh_key, new_line
 from tokensrv.clock import today
 from tokensrv.config import Settings
 from tokensrv.db import Store
-from tokensrv.services import user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
+from tokensrv.services.keys.ssh_keys import KeyRecord
 from tokensrv.services.records import UserRecord
-from tokensrv.services.ssh_keys import KeyRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 @pytest.fixture

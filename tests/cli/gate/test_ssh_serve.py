@@ -20,11 +20,14 @@ from tokensrv.cli import main
 from tokensrv.cli.gate import connection
 from tokensrv.clock import SystemClock, today, utcnow
 from tokensrv.db import Store
-from tokensrv.services import repositories, ssh_keys, tokens, user_states
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services import repositories
+from tokensrv.services.directory import user_states
 from tokensrv.services.gates.ssh import logins
+from tokensrv.services.keys import ssh_keys
+from tokensrv.services.keys.ssh_keys import KeyRecord
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken, UserRecord
-from tokensrv.services.ssh_keys import KeyRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 HERE = "192.0.2.7"
 CONNECTION = b"c" * 32

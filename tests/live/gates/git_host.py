@@ -20,9 +20,9 @@ from tests.live.pages import followed
 from tests.live.servers import Server
 from tokensrv.config import load
 from tokensrv.db import Store
-from tokensrv.services import users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import users
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PAGE = "docs/gates/git-http.md"
 PASSWORD = "correct horse battery staple"

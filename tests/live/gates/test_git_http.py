@@ -22,7 +22,7 @@ from tokensrv.domain.repositories import Access
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.services import repositories
 from tokensrv.services.account.throttle import TOKEN
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.trail.events import COMMAND_LINE
 
 NO_FETCH = "remote: You are not allowed to download code."
 NO_PUSH = "remote: You are not allowed to upload code."

@@ -18,11 +18,13 @@ from tests.services.conftest import events_of
 from tokensrv.config import load
 from tokensrv.db import Store
 from tokensrv.domain.secret import Kind, mint
-from tokensrv.services import ssh_keys, tokens, user_states, users
 from tokensrv.services.account.throttle import TOKEN
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.keys import ssh_keys
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.lifecycle.token_values import TokenChanges
 from tokensrv.services.records import UserRecord
-from tokensrv.services.token_values import TokenChanges
+from tokensrv.services.trail.events import COMMAND_LINE
 
 # What decides does not differ from one database to the other, and sshd takes its time.
 pytestmark = pytest.mark.sqlite

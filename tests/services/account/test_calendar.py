@@ -11,10 +11,11 @@ from tokensrv.clock import midnight
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
 from tokensrv.errors import Forbidden, NotFound
-from tokensrv.services import tokens, user_states
 from tokensrv.services.account import calendar
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.directory import user_states
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 
 TODAY = START.date()
 

@@ -8,11 +8,11 @@ from tests.factories import BROWSER, current_of, make_admin, make_session, make_
 from tests.services.conftest import contents, events_of
 from tokensrv.db import Store
 from tokensrv.errors import Forbidden, NotFound
-from tokensrv.services import user_states
 from tokensrv.services.account import endings, recognition, sessions
 from tokensrv.services.account.sessions import Stage
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.directory import user_states
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 
 
 def _as_admin(store: Store, root: UserRecord) -> Origin:

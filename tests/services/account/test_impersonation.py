@@ -22,13 +22,14 @@ from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.domain.caller import Refused
 from tokensrv.errors import Forbidden, Invalid, NotFound, TokensrvError
-from tokensrv.services import minting, tokens, user_states, users
 from tokensrv.services.account import endings, impersonation, recognition
 from tokensrv.services.account.recognition import ACTING
 from tokensrv.services.account.sessions import Current, NewSession
-from tokensrv.services.events import COMMAND_LINE
-from tokensrv.services.minting import TokenWish
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.lifecycle import minting, tokens
+from tokensrv.services.lifecycle.minting import TokenWish
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 REASON = "ticket 12"
 Verb = Callable[[Store, UserRecord, UserRecord], object]

@@ -8,7 +8,6 @@ from tests.services.conftest import contents, events_of
 from tokensrv.db import Store
 from tokensrv.errors import Forbidden, InvalidRecord, NotFound, Taken
 from tokensrv.models import User
-from tokensrv.services import user_states, users
 from tokensrv.services.account import (
     impersonation,
     own_password,
@@ -19,8 +18,9 @@ from tokensrv.services.account import (
 )
 from tokensrv.services.account.proof import Denied, Reason
 from tokensrv.services.account.sessions import Current, NewSession, Stage
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.directory import user_states, users
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 

@@ -18,11 +18,11 @@ from tests.factories import (
 from tests.services.conftest import at_once, contents, events_of
 from tokensrv.db import Store
 from tokensrv.errors import Forbidden, Invalid, InvalidRecord, NotFound
-from tokensrv.services import user_states
 from tokensrv.services.account import impersonation, resets, signing_in
 from tokensrv.services.account.proof import Denied
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.directory import user_states
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 

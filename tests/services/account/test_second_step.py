@@ -19,13 +19,13 @@ from tests.services.conftest import at_once, events_of
 from tokensrv.db import Store
 from tokensrv.domain.caller import Caller
 from tokensrv.errors import Forbidden, NotFound
-from tokensrv.services import user_states, users
 from tokensrv.services.account import second_factors, second_step
 from tokensrv.services.account.factors import recovery_codes, totp
 from tokensrv.services.account.proof import Denied, Reason
 from tokensrv.services.account.sessions import Current, NewSession, Stage
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.directory import user_states, users
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 
 WRONG = Denied(Reason.WRONG)
 

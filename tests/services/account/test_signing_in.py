@@ -17,14 +17,14 @@ from tests.services.conftest import contents, events_of
 from tokensrv.db import Store
 from tokensrv.errors import Forbidden, NotFound
 from tokensrv.models import Totp, User, WebSession
-from tokensrv.services import passwords, user_states, users
 from tokensrv.services.account import impersonation, recognition, sessions, signing_in, throttle
 from tokensrv.services.account.proof import Denied, Reason
 from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.account.throttle import PASSWORD as PASSWORD_LIMIT
 from tokensrv.services.authority import confirm
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.directory import passwords, user_states, users
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 

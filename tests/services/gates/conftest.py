@@ -18,12 +18,12 @@ from tokensrv.domain.caller import InvalidSudo, SudoAsk
 from tokensrv.domain.gates import Entry, Gate, NoEntry
 from tokensrv.domain.usernames import target
 from tokensrv.lookup import Lookup
-from tokensrv.services.events import Origin
 from tokensrv.services.gates import entry, passwords
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.metrics import Metrics
+from tokensrv.services.metering.metrics import Metrics
 from tokensrv.services.records import EventRecord
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.events import Origin
+from tokensrv.services.trail.usage import Usage
 
 HERE, ELSEWHERE = "192.0.2.7", "198.51.100.9"
 

@@ -16,12 +16,13 @@ from tokensrv.domain.gates import Entry, NoEntry, Obstacle
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.errors import StorageUnavailable
 from tokensrv.models import Token
-from tokensrv.services import tokens, user_states
 from tokensrv.services.account.throttle import TOKEN
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states
 from tokensrv.services.gates import entry
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.lifecycle.token_values import TokenChanges
 from tokensrv.services.records import NewToken, UserRecord
-from tokensrv.services.token_values import TokenChanges
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from tests.factories import make_admin, make_totp, make_user
 from tests.services.gates.conftest import ELSEWHERE, Porch
 from tokensrv.domain.caller import Check
 from tokensrv.domain.gates import Entry, Gate, NoEntry, Obstacle
-from tokensrv.services import user_states, users
 from tokensrv.services.account.throttle import PASSWORD as LIMIT
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import user_states, users
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 pytestmark = pytest.mark.usefixtures("cheap_hashes")
 

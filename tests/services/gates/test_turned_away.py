@@ -9,10 +9,11 @@ from tests.services.gates.conftest import ELSEWHERE, HERE, Porch, visit_of
 from tokensrv.domain.gates import Gate, NoEntry, Obstacle
 from tokensrv.domain.secret import Kind, mint
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services import tokens, usage
-from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.gates import turned_away
-from tokensrv.services.repeated import MANY_KINDS
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail import usage
+from tokensrv.services.trail.events import COMMAND_LINE
+from tokensrv.services.trail.repeated import MANY_KINDS
 
 
 def turn_away(porch: Porch, check: Obstacle, **visit: object) -> None:

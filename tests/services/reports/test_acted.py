@@ -7,10 +7,11 @@ import pytest
 from tests.conftest import START, ManualClock
 from tests.factories import make_exchanged, make_token, make_user, origin_of
 from tokensrv.db import Store
-from tokensrv.services import sudo, tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken, UserRecord
 from tokensrv.services.reports import acted
+from tokensrv.services.trail import sudo
+from tokensrv.services.trail.events import COMMAND_LINE
 
 SOON = START + timedelta(minutes=30)
 

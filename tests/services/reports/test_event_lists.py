@@ -13,11 +13,13 @@ from tests.factories import make_token, make_user, origin_of
 from tests.services.conftest import events_of
 from tokensrv.db import Store
 from tokensrv.errors import NotFound
-from tokensrv.services import events, tokens, users
-from tokensrv.services.events import COMMAND_LINE, NewEvent, Origin
+from tokensrv.services.directory import users
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import UserRecord
 from tokensrv.services.reports import event_lists
 from tokensrv.services.reports.event_lists import EventFilter, each, page
+from tokensrv.services.trail import events
+from tokensrv.services.trail.events import COMMAND_LINE, NewEvent, Origin
 
 TODAY = START.date()
 DAY = timedelta(days=1)

@@ -9,14 +9,15 @@ from tests.conftest import START, ManualClock
 from tests.factories import make_exchanged, make_token, make_user
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import tokens, users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import users
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.lifecycle.token_lists import TokenFilter
 from tokensrv.services.pages import PageRequest
 from tokensrv.services.records import UserRecord
 from tokensrv.services.reports import inventory
 from tokensrv.services.reports.inventory import Inventory
-from tokensrv.services.token_lists import TokenFilter
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.events import COMMAND_LINE
+from tokensrv.services.trail.usage import Usage
 
 TODAY = START.date()
 DAY = timedelta(days=1)

@@ -12,10 +12,10 @@ from tests.factories import make_exchanged, make_token, make_user
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
 from tokensrv.models import Tally
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import UserRecord
 from tokensrv.services.reports import overview
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TODAY = START.date()
 DAY = timedelta(days=1)

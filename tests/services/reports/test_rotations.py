@@ -4,9 +4,9 @@ import pytest
 
 from tests.factories import make_admin, make_token
 from tokensrv.db import Store
-from tokensrv.services import rotation
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import rotation
 from tokensrv.services.reports import rotations
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 def test_a_chain_is_told_from_any_of_its_tokens(

@@ -10,9 +10,9 @@ from tests.conftest import START, ManualClock, QueryRecorder
 from tests.services.conftest import at_once, failing
 from tokensrv.db import Store
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services.metrics import Metrics
+from tokensrv.services.metering.metrics import Metrics
 from tokensrv.services.reports.tallies import KEPT, Tallies, counted
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.usage import Usage
 
 HOUR = timedelta(hours=1)
 

@@ -7,8 +7,8 @@ from tests.conftest import START
 from tests.factories import make_admin, make_token
 from tokensrv.db import Store
 from tokensrv.domain.secret import digest
+from tokensrv.services.lifecycle.token_lists import TokenFilter
 from tokensrv.services.reports import inventory, token_exports
-from tokensrv.services.token_lists import TokenFilter
 
 
 def test_a_token_is_a_line_that_holds_no_secret_and_no_formula(store: Store) -> None:

@@ -9,10 +9,10 @@ from tests.factories import make_exchanged, make_token, make_user
 from tokensrv.clock import midnight
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.reports import token_statistics as statistics
 from tokensrv.services.reports.token_statistics import TokenStatistics, token_statistics
+from tokensrv.services.trail.events import COMMAND_LINE
 
 TODAY = START.date()
 

@@ -17,11 +17,11 @@ from tests.keys import key_for, public
 from tests.services.conftest import contents, events_of
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
-from tokensrv.services import clients
 from tokensrv.services.account.sessions import FRESH
-from tokensrv.services.client_keys import thumbprints
-from tokensrv.services.client_values import ALLOWABLE, AUTH_METHODS, ClientValues
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import clients
+from tokensrv.services.directory.client_values import ALLOWABLE, AUTH_METHODS, ClientValues
+from tokensrv.services.keys.client_keys import thumbprints
+from tokensrv.services.trail.events import COMMAND_LINE
 from tokensrv.web.access import PAGES
 from tokensrv.web.admin.clients import values
 

@@ -13,7 +13,7 @@ from tests.factories import make_client, make_token, make_user, origin_of
 from tests.services.conftest import failing
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
-from tokensrv.services import tokens
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.reports import event_lists, inventory
 from tokensrv.services.reports.event_exports import COLUMNS, as_object
 from tokensrv.services.reports.event_lists import EventFilter, list_events

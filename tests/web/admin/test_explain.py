@@ -14,9 +14,9 @@ from tests.services.conftest import contents
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
 from tokensrv.domain.secret import Kind, mint
-from tokensrv.services import tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import NewToken
+from tokensrv.services.trail.events import COMMAND_LINE
 
 EXPLAIN = "/admin/explain"
 

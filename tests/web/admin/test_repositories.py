@@ -11,11 +11,12 @@ from tests.factories import make_user
 from tests.services.conftest import events_of
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
-from tokensrv.services import repositories, users
+from tokensrv.services import repositories
 from tokensrv.services.account.sessions import LIFETIME
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import users
 from tokensrv.services.records import UserRecord
 from tokensrv.services.repositories import RuleRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 PAGE = "/admin/repositories"
 FORM = {"prefix": "team/app", "username": "bob", "access": "write"}

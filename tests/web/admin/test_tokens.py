@@ -14,9 +14,9 @@ from tests.services.conftest import contents, events_of
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
 from tokensrv.domain.facts import TokenKind
-from tokensrv.services import rotation, tokens
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.lifecycle import rotation, tokens
 from tokensrv.services.records import TokenRecord, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 LIST = "/admin/tokens"
 TODAY = START.date()

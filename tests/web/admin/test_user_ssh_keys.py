@@ -9,7 +9,7 @@ from tests.services.conftest import contents, events_of
 from tests.ssh_keys import make_ssh_key
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
-from tokensrv.services import ssh_keys
+from tokensrv.services.keys import ssh_keys
 from tokensrv.services.records import UserRecord
 
 

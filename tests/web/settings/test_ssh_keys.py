@@ -14,8 +14,8 @@ from tests.services.conftest import contents, events_of
 from tests.ssh_keys import make_ssh_key, new_line
 from tests.web.conftest import Visitor
 from tokensrv.db import Store
-from tokensrv.services import ssh_keys
 from tokensrv.services.account.sessions import FRESH
+from tokensrv.services.keys import ssh_keys
 
 PAGE = "/-/user_settings/ssh_keys"
 NEW = f"{PAGE}/new"

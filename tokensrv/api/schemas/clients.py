@@ -9,13 +9,13 @@ from marshmallow import fields, post_load
 from tokensrv.api.schemas.base import Wire
 from tokensrv.api.schemas.fields import Moment, Text, Words
 from tokensrv.api.schemas.paging import Paged, taken_page
-from tokensrv.services.client_keys import MAX_KEYS
-from tokensrv.services.client_values import (
+from tokensrv.services.directory.client_values import (
     ALLOWABLE,
     AUTH_METHODS,
     SIGNED_RESPONSE_ALGS,
     ClientValues,
 )
+from tokensrv.services.keys.client_keys import MAX_KEYS
 from tokensrv.services.pages import PageRequest
 
 

@@ -9,8 +9,8 @@ from marshmallow import fields, post_load
 from tokensrv.api.schemas.base import Wire
 from tokensrv.api.schemas.fields import Day, Moment, Text, constants, one_of
 from tokensrv.api.schemas.paging import Paged, taken_page
+from tokensrv.services.keys.ssh_key_minting import TITLE_LENGTH, KeyWish
 from tokensrv.services.pages import PageRequest
-from tokensrv.services.ssh_key_minting import TITLE_LENGTH, KeyWish
 
 _USAGE: Final = "auth_and_signing"
 

@@ -26,10 +26,10 @@ from tokensrv.api.schemas.fields import (
 from tokensrv.api.schemas.paging import Paged, taken_page
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.networks import SIZE
-from tokensrv.services.minting import TokenWish
+from tokensrv.services.lifecycle.minting import TokenWish
+from tokensrv.services.lifecycle.token_lists import TokenFilter
+from tokensrv.services.lifecycle.token_values import TokenChanges
 from tokensrv.services.pages import PageRequest
-from tokensrv.services.token_lists import TokenFilter
-from tokensrv.services.token_values import TokenChanges
 
 # What the services ask for, said in the description too.
 _NAME: Final = {"minLength": 1, "maxLength": 255, "example": "laptop"}

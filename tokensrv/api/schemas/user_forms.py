@@ -16,7 +16,7 @@ from tokensrv.api.schemas.base import Wire
 from tokensrv.api.schemas.fields import Moment, constants
 from tokensrv.db import Store
 from tokensrv.domain.facts import UserFacts
-from tokensrv.services import user_lists
+from tokensrv.services.directory import user_lists
 from tokensrv.services.records import UserRecord
 
 Form = dict[str, Any]

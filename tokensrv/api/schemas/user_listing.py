@@ -13,8 +13,8 @@ from marshmallow import ValidationError, post_load, validates_schema
 
 from tokensrv.api.schemas.fields import SEARCH, Flag, Moment, Text, one_of
 from tokensrv.api.schemas.paging import Paged, taken_page
+from tokensrv.services.directory.user_lists import ORDERS, UserFilter
 from tokensrv.services.pages import PageRequest
-from tokensrv.services.user_lists import ORDERS, UserFilter
 
 # No user is called so.
 NOBODY: Final = UserFilter(username="")

@@ -10,9 +10,14 @@ from tokensrv.api.schemas.base import Wire
 from tokensrv.api.schemas.fields import Flag, Text
 from tokensrv.domain import usernames
 from tokensrv.errors import InvalidRecord
-from tokensrv.services.passwords import MAX_LENGTH, MIN_LENGTH
-from tokensrv.services.profiles import EMAIL_LENGTH, PROFILE_FLAGS, PROFILE_TEXTS, TEXT_LENGTH
-from tokensrv.services.users import NewUser, UserChanges
+from tokensrv.services.directory.passwords import MAX_LENGTH, MIN_LENGTH
+from tokensrv.services.directory.profiles import (
+    EMAIL_LENGTH,
+    PROFILE_FLAGS,
+    PROFILE_TEXTS,
+    TEXT_LENGTH,
+)
+from tokensrv.services.directory.users import NewUser, UserChanges
 
 _WAYS_TO_A_PASSWORD: Final = ("password", "reset_password", "force_random_password")
 # Texts that storage tells apart from empty ones.

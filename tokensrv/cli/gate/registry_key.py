@@ -8,8 +8,8 @@ import click
 
 from tokensrv.cli.asking import confirm, yes_option
 from tokensrv.cli.storage import current_store
-from tokensrv.services import registry_keys
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.keys import registry_keys
+from tokensrv.services.trail.events import COMMAND_LINE
 
 
 @click.command("registry-key")

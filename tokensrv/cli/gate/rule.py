@@ -13,8 +13,8 @@ from tokensrv.cli.storage import current_store
 from tokensrv.cli.user import get_user
 from tokensrv.domain.repositories import EVERYTHING, Access
 from tokensrv.services import repositories
-from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.repositories import RuleRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 _COLUMNS: Final = ("id", "prefix", "user", "access", "created_at")
 _MAY: Final = {Access.READ: "read", Access.WRITE: "read and write"}

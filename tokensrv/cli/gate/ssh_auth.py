@@ -17,11 +17,11 @@ from tokensrv.cli.storage import current_store
 from tokensrv.domain import networks
 from tokensrv.domain.gates import Entry, Gate, NoEntry
 from tokensrv.domain.usernames import is_username
-from tokensrv.services import users
-from tokensrv.services.events import Origin
+from tokensrv.services.directory import users
 from tokensrv.services.gates.ssh.brief_usage import brief_usage
 from tokensrv.services.gates.ssh.entrance import log_in
 from tokensrv.services.gates.visit import Visit
+from tokensrv.services.trail.events import Origin
 
 # Whatever is longer is no token.
 _LONGEST = 1024

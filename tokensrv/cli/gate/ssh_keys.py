@@ -18,12 +18,13 @@ from tokensrv.config import env_name
 from tokensrv.db import Store
 from tokensrv.domain.gates import Gate
 from tokensrv.domain.usernames import is_username
-from tokensrv.services import ssh_keys, users
-from tokensrv.services.events import Origin
+from tokensrv.services.directory import users
 from tokensrv.services.gates.ssh.brief_usage import brief_usage
 from tokensrv.services.gates.ssh.entrance import offer
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.ssh_keys import KeyRecord
+from tokensrv.services.keys import ssh_keys
+from tokensrv.services.keys.ssh_keys import KeyRecord
+from tokensrv.services.trail.events import Origin
 
 
 @click.command("ssh-keys")

@@ -24,14 +24,14 @@ from tokensrv.domain.gates import Entry, Gate, NoEntry, Obstacle
 from tokensrv.domain.scopes import available
 from tokensrv.domain.ssh_commands import Command, GitCommand, Greeting, Mistake, NewTokenCommand
 from tokensrv.errors import ScopesNotHeld, TokensrvError
-from tokensrv.services.events import Origin
 from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.reach import reach
 from tokensrv.services.gates.ssh import minting
 from tokensrv.services.gates.ssh.brief_usage import brief_usage
 from tokensrv.services.gates.ssh.entrance import by_connection, by_key
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.events import Origin
+from tokensrv.services.trail.usage import Usage
 
 # Variables that begin with GIT_CONFIG, and others, would make Git do anything: these alone pass.
 _PASSED_ON = ("PATH", "HOME", "LANG", "GIT_PROTOCOL", "SSH_CONNECTION")

@@ -17,7 +17,7 @@ from flask import Flask
 from tokensrv.app import create_app
 from tokensrv.cli.config import origins
 from tokensrv.config import Settings, load
-from tokensrv.services.node_metrics import NodeMetrics
+from tokensrv.services.metering.node_metrics import NodeMetrics
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _MOMENT_SECONDS = 0.1

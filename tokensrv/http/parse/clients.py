@@ -20,7 +20,7 @@ from urllib.parse import unquote, unquote_plus
 from tokensrv.domain.facts import ClientFacts
 from tokensrv.domain.secret import digest
 from tokensrv.http.parse.form import Form
-from tokensrv.services.client_values import PRIVATE_KEY_JWT, SECRET_METHODS
+from tokensrv.services.directory.client_values import PRIVATE_KEY_JWT, SECRET_METHODS
 
 _BASIC, _POST = SECRET_METHODS
 _MOST_READ_BEFORE: Final = 1024

@@ -21,7 +21,7 @@ from tokensrv.domain.secret import digest
 from tokensrv.errors import Forbidden, NotFound
 from tokensrv.models import CalendarFeed, Token, User
 from tokensrv.services.authority import confirm, refuse_minting
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 # Those that expire first; nobody keeps up with more.
 _TOKENS: Final = 1_000

@@ -10,7 +10,7 @@ from tokensrv.models import WebSession
 from tokensrv.services.account import impersonation, sessions
 from tokensrv.services.account.sessions import Current
 from tokensrv.services.authority import confirm, refuse_sudo, require_admin
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 
 def sign_out(store: Store, origin: Origin, current: Current) -> None:

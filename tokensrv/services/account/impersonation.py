@@ -22,8 +22,8 @@ from tokensrv.models import User, WebSession
 from tokensrv.services.account import sessions
 from tokensrv.services.account.sessions import Current, NewSession
 from tokensrv.services.authority import Locked, confirm, policy, require_admin
-from tokensrv.services.events import NewEvent, Origin, append
 from tokensrv.services.records import UserRecord
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 _WORDS: Final = {
     Check.TARGET_STATE: "You cannot impersonate a {state} user",

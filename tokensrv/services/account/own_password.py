@@ -12,12 +12,12 @@ from tokensrv.clock import utcnow
 from tokensrv.db import Store
 from tokensrv.errors import InvalidRecord, NotFound
 from tokensrv.models import PasswordReset, User
-from tokensrv.services import passwords
 from tokensrv.services.account import proof, sessions, signing_in, throttle
 from tokensrv.services.account.proof import Denied, Reason
 from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.authority import confirm, refuse_minting
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.directory import passwords
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 
 def set_own_password(

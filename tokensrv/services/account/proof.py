@@ -17,9 +17,9 @@ from tokensrv.db import Store
 from tokensrv.domain.texts import is_storable
 from tokensrv.domain.usernames import key
 from tokensrv.models import User
-from tokensrv.services import passwords
 from tokensrv.services.account import throttle
 from tokensrv.services.account.throttle import Budget, TooMany
+from tokensrv.services.directory import passwords
 
 _log = logging.getLogger("tokensrv.account")
 

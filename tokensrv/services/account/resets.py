@@ -22,10 +22,10 @@ from tokensrv.domain.facts import UserState
 from tokensrv.domain.secret import digest
 from tokensrv.errors import Invalid
 from tokensrv.models import PasswordReset, User
-from tokensrv.services import passwords
 from tokensrv.services.account.own_password import password_set, replace_password
 from tokensrv.services.authority import confirm, refuse_minting, require_admin
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.directory import passwords
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 LIFETIME: Final = timedelta(hours=1)
 PATH: Final = "/users/password/reset"

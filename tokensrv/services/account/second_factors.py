@@ -16,7 +16,7 @@ from tokensrv.models import Passkey, RecoveryCode, Totp, WebSession
 from tokensrv.services.account import sessions
 from tokensrv.services.account.sessions import Current, NewSession
 from tokensrv.services.authority import confirm, refuse_minting, refuse_sudo, require_admin
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 
 @dataclass(frozen=True, slots=True)

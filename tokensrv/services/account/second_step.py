@@ -17,7 +17,7 @@ from tokensrv.services.account.factors import codes, passkeys, recovery_codes
 from tokensrv.services.account.proof import Denied, Reason, logged
 from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.authority import confirm, refuse_sudo
-from tokensrv.services.events import Origin
+from tokensrv.services.trail.events import Origin
 
 # Takes what was given, if it is right, and returns by which method; None: it is not.
 Take = Callable[[Session, WebSession], str | None]

@@ -22,7 +22,7 @@ from tokensrv.services.account import impersonation, proof, second_factors, sess
 from tokensrv.services.account.proof import Denied, Proof, Reason
 from tokensrv.services.account.sessions import Browser, Current, NewSession, Stage
 from tokensrv.services.authority import confirm, refuse_sudo
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 # For so long after a second factor a password is enough to prove anew who one is.
 SECOND_FACTOR_LASTS: Final = timedelta(hours=1)

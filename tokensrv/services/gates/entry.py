@@ -14,15 +14,15 @@ from tokensrv.domain.gates import ASKING, Entry, NoEntry, Obstacle, opens
 from tokensrv.domain.introspection import Judgement, Verdict, judge, tell
 from tokensrv.domain.secret import token_digest
 from tokensrv.lookup import Lookup
-from tokensrv.services import sudo
 from tokensrv.services.account import throttle
 from tokensrv.services.account.throttle import TooMany
 from tokensrv.services.authority import policy
 from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.visit import Visit
 from tokensrv.services.introspection import may_be_recorded
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail import sudo
+from tokensrv.services.trail.usage import Usage
 
 
 def enter(

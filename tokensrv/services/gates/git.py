@@ -9,8 +9,8 @@ from tokensrv.lookup import Lookup
 from tokensrv.services.gates import entry, passwords
 from tokensrv.services.gates.reach import reach
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail.usage import Usage
 
 
 def enter(

@@ -17,8 +17,8 @@ from tokensrv.services.authority import confirm, policy
 from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.entry import record_sudo
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail.usage import Usage
 
 
 def enter(

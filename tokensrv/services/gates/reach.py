@@ -11,8 +11,8 @@ from tokensrv.domain.gates import Entry, NoEntry, Obstacle
 from tokensrv.services import repositories
 from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail.usage import Usage
 
 
 def reach(

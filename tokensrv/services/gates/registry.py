@@ -21,8 +21,8 @@ from tokensrv.services import repositories
 from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.entry import decide, facts_of, judged
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)

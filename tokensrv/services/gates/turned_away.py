@@ -1,9 +1,9 @@
 """Turned away: the record of everybody whom a gate did not let in.
 
-The first of a kind in a minute is an event of its own, the rest is counted: whoever tries a
-million secrets fills no log. Over SSH, ``services.gates.ssh.brief_usage`` says what becomes of the
-rest. That nothing was presented is no refusal, and is not recorded: every client of Git and of a
-registry begins so. ``services.sudo`` records a sudo that was refused, unless it could not even be
+The first of a kind in a minute is an event of its own, the rest is counted: whoever tries a million
+secrets fills no log. Over SSH, ``services.gates.ssh.brief_usage`` says what becomes of the rest.
+That nothing was presented is no refusal, and is not recorded: every client of Git and of a registry
+begins so. ``services.trail.sudo`` records a sudo that was refused, unless it could not even be
 read.
 """
 
@@ -16,11 +16,11 @@ from tokensrv.domain.caller import Check
 from tokensrv.domain.gates import NoEntry, Obstacle
 from tokensrv.domain.secret import masked
 from tokensrv.services.account.throttle import network
-from tokensrv.services.events import NewEvent, append
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.metrics import Metrics
-from tokensrv.services.repeated import MANY_KINDS, Repeated
-from tokensrv.services.usage import Usage
+from tokensrv.services.metering.metrics import Metrics
+from tokensrv.services.trail.events import NewEvent, append
+from tokensrv.services.trail.repeated import MANY_KINDS, Repeated
+from tokensrv.services.trail.usage import Usage
 
 ACTION = "gate.refused"
 # What somebody wrote is kept, but not a book of it.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tokensrv.domain.caller import InvalidSudo, SudoAsk
 from tokensrv.domain.gates import Gate
 from tokensrv.domain.introspection import Question
-from tokensrv.services.events import Origin
+from tokensrv.services.trail.events import Origin
 
 
 @dataclass(frozen=True, slots=True)

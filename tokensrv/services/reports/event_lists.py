@@ -2,7 +2,7 @@
 
 Every filter has an index in the order of ``seq``, so that a page costs the same however long the
 log is. What is wanted in several ways (a user who acted, was acted as, or was changed) is asked
-for in each of them, and put together here. Writing the log is ``services.events``.
+for in each of them, and put together here. Writing the log is ``services.trail.events``.
 """
 
 from __future__ import annotations

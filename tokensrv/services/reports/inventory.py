@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session, aliased
 from tokensrv.clock import utcnow
 from tokensrv.db import Store
 from tokensrv.models import Token, User
+from tokensrv.services.lifecycle.token_lists import SORTS, TokenFilter, conditions
 from tokensrv.services.pages import MAX_COUNTED, Order, Page, PageRequest, fetch
 from tokensrv.services.records import TokenRecord, token_record
-from tokensrv.services.token_lists import SORTS, TokenFilter, conditions
 
 LOOKED_THROUGH: Final = MAX_COUNTED
 # Few enough to be held at once, many enough to be worth a query.

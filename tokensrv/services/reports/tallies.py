@@ -1,8 +1,8 @@
 """Tallies: how often things happened in each hour, in all processes of all nodes together.
 
-What a process counts for Prometheus (``services.metrics``) is gone with it; here it is added to
-rows that stay for ``KEPT``. It is written with the last uses, by ``services.usage``, so that what
-is counted costs no answer anything, and a process that is killed loses a minute of it.
+What a process counts for Prometheus (``services.metering.metrics``) is gone with it; here it is
+added to rows that stay for ``KEPT``. It is written with the last uses, by ``services.trail.usage``,
+so that what is counted costs no answer anything, and a process that is killed loses a minute of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, String, bindparam, delete, select, text
 from tokensrv.clock import utcnow
 from tokensrv.db import Moment, Store
 from tokensrv.models import Tally
-from tokensrv.services.metrics import Metrics
+from tokensrv.services.metering.metrics import Metrics
 
 KEPT: Final = timedelta(days=90)
 

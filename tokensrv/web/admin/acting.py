@@ -7,8 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.errors import Invalid
 from tokensrv.http.context import origin, store
-from tokensrv.services import users
 from tokensrv.services.account import impersonation
+from tokensrv.services.directory import users
 from tokensrv.services.records import UserRecord
 from tokensrv.web import cookies
 from tokensrv.web.admin.users.questions import ask

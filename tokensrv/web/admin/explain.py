@@ -18,7 +18,7 @@ from tokensrv.domain.texts import is_storable
 from tokensrv.errors import Invalid, NotFound
 from tokensrv.http import context
 from tokensrv.http.parse import sudo
-from tokensrv.services import explanation
+from tokensrv.services.lifecycle import explanation
 from tokensrv.web.forms import Form
 from tokensrv.web.rendering import page
 

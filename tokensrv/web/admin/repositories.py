@@ -8,7 +8,8 @@ from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tokensrv.http.context import origin, store
-from tokensrv.services import repositories, users
+from tokensrv.services import repositories
+from tokensrv.services.directory import users
 from tokensrv.services.repositories import RuleRecord
 from tokensrv.web import cookies
 from tokensrv.web.forms import REFUSALS, Form

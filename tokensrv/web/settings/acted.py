@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.errors import NotFound
 from tokensrv.http import context
-from tokensrv.services import tokens
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.records import EventRecord
 from tokensrv.services.reports import acted
 from tokensrv.web import cookies

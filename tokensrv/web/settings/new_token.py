@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.errors import SentTwice
 from tokensrv.http import context
-from tokensrv.services import minting
+from tokensrv.services.lifecycle import minting
 from tokensrv.web.forms import REFUSALS, Form
 from tokensrv.web.rendering import page
 from tokensrv.web.tokens.form import offer, prefilled, wish

@@ -7,8 +7,8 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.errors import InvalidRecord
 from tokensrv.http import context
-from tokensrv.services import public_keys, ssh_key_minting, ssh_keys
-from tokensrv.services.ssh_key_minting import KeyWish
+from tokensrv.services.keys import public_keys, ssh_key_minting, ssh_keys
+from tokensrv.services.keys.ssh_key_minting import KeyWish
 from tokensrv.web import cookies
 from tokensrv.web.forms import REFUSALS, Form
 from tokensrv.web.paging import page_request

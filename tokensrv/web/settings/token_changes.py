@@ -11,8 +11,8 @@ from tokensrv.clock import today
 from tokensrv.domain.facts import TokenKind
 from tokensrv.errors import NotFound
 from tokensrv.http import context
-from tokensrv.services import rotation, tokens
-from tokensrv.services.minting import last_day
+from tokensrv.services.lifecycle import rotation, tokens
+from tokensrv.services.lifecycle.minting import last_day
 from tokensrv.services.records import TokenRecord
 from tokensrv.web import cookies
 from tokensrv.web.forms import REFUSALS, Form

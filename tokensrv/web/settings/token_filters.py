@@ -12,7 +12,7 @@ from flask import request
 from tokensrv.clock import midnight
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.texts import is_storable
-from tokensrv.services.token_lists import SOONEST, TokenFilter
+from tokensrv.services.lifecycle.token_lists import SOONEST, TokenFilter
 from tokensrv.web.forms import Form
 
 STATES: Final = (("active", "Active"), ("inactive", "Inactive"), ("all", "All"))

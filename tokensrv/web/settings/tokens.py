@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.clock import today
 from tokensrv.http import context
-from tokensrv.services import token_lists
 from tokensrv.services.account import calendar
+from tokensrv.services.lifecycle import token_lists
 from tokensrv.services.reports.token_statistics import soon, token_statistics
 from tokensrv.web.paging import page_request
 from tokensrv.web.rendering import page

@@ -14,7 +14,7 @@ from tokensrv.domain import scopes
 from tokensrv.domain.facts import TokenKind
 from tokensrv.http import context
 from tokensrv.services import submissions
-from tokensrv.services.minting import TokenWish, last_day
+from tokensrv.services.lifecycle.minting import TokenWish, last_day
 from tokensrv.web.forms import Form
 
 _SUGGESTED: Final = timedelta(days=30)

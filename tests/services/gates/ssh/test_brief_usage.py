@@ -14,17 +14,18 @@ from tests.factories import make_exchanged, make_token, make_user
 from tests.live.servers import wait_for
 from tests.services.conftest import at_once, events_of, failing
 from tests.services.gates.conftest import visit_of
-from tests.services.test_events import assert_unbroken
+from tests.services.trail.test_events import assert_unbroken
 from tokensrv import lookup
 from tokensrv.config import Settings
 from tokensrv.db import Store
 from tokensrv.domain.gates import Entry, Gate, NoEntry
 from tokensrv.errors import StorageUnavailable
-from tokensrv.services import repetitions, tokens
-from tokensrv.services.events import COMMAND_LINE
 from tokensrv.services.gates import entry
 from tokensrv.services.gates.ssh.brief_usage import brief_usage
-from tokensrv.services.usage import Usage
+from tokensrv.services.lifecycle import tokens
+from tokensrv.services.trail import repetitions
+from tokensrv.services.trail.events import COMMAND_LINE
+from tokensrv.services.trail.usage import Usage
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from tests.services.conftest import at_once
 from tokensrv.db import Store
 from tokensrv.domain.secret import digest
 from tokensrv.models import SshLogin
-from tokensrv.services import users
-from tokensrv.services.events import COMMAND_LINE
+from tokensrv.services.directory import users
 from tokensrv.services.gates.ssh import logins
 from tokensrv.services.records import NewToken, UserRecord
+from tokensrv.services.trail.events import COMMAND_LINE
 
 DAY = 86_400
 ONE, OTHER = b"1" * 32, b"2" * 32

@@ -12,13 +12,14 @@ from tokensrv.db import Store
 from tokensrv.domain.gates import Entry, Gate
 from tokensrv.domain.ssh_commands import NewTokenCommand
 from tokensrv.errors import Forbidden
-from tokensrv.services import minting as ordinary
-from tokensrv.services import ssh_keys, user_states
-from tokensrv.services.events import COMMAND_LINE, Origin
+from tokensrv.services.directory import user_states
 from tokensrv.services.gates.ssh import minting
 from tokensrv.services.gates.ssh.entrance import by_key
-from tokensrv.services.minting import TokenWish
-from tokensrv.services.usage import Usage
+from tokensrv.services.keys import ssh_keys
+from tokensrv.services.lifecycle import minting as ordinary
+from tokensrv.services.lifecycle.minting import TokenWish
+from tokensrv.services.trail.events import COMMAND_LINE, Origin
+from tokensrv.services.trail.usage import Usage
 
 WISH = NewTokenCommand("ci", ("api",))
 

@@ -24,7 +24,7 @@ from tokensrv.services.account.factors import recovery_codes, relying_party
 from tokensrv.services.account.factors.relying_party import Credential, NewCredential, RelyingParty
 from tokensrv.services.account.second_factors import FactorsChanged, hold
 from tokensrv.services.account.sessions import Current
-from tokensrv.services.events import NewEvent, Origin
+from tokensrv.services.trail.events import NewEvent, Origin
 
 METHOD: Final = "passkey"
 NAME_LENGTH: Final = 255

@@ -21,7 +21,7 @@ from tokensrv.models import RecoveryCode, User, WebSession
 from tokensrv.services.account import second_factors, sessions
 from tokensrv.services.account.second_factors import FactorsChanged
 from tokensrv.services.account.sessions import Current
-from tokensrv.services.events import NewEvent, Origin, append
+from tokensrv.services.trail.events import NewEvent, Origin, append
 
 COUNT: Final = 10
 # Base32 has no letter that looks like another in lower case, and 15 bytes need no padding.

@@ -20,11 +20,11 @@ from tokensrv.clock import utcnow
 from tokensrv.db import Store
 from tokensrv.errors import Forbidden, Invalid, NotFound
 from tokensrv.models import Totp
-from tokensrv.services import master_key
 from tokensrv.services.account.factors import recovery_codes
 from tokensrv.services.account.second_factors import FactorsChanged, hold
 from tokensrv.services.account.sessions import Current
-from tokensrv.services.events import NewEvent, Origin
+from tokensrv.services.keys import master_key
+from tokensrv.services.trail.events import NewEvent, Origin
 
 METHOD: Final = "totp"
 _ISSUER: Final = "tokensrv"

@@ -2,7 +2,7 @@
 
 It counts in the database, which all of them share, how often something was written in this minute
 already. The first ten of a kind are events of their own; what becomes of the rest is the business
-of ``services.repetitions``.
+of ``services.trail.repetitions``.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from tokensrv.db import Store
-from tokensrv.services import repetitions
-from tokensrv.services.events import NewEvent, Origin
-from tokensrv.services.repeated import Repeated
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail import repetitions
+from tokensrv.services.trail.events import NewEvent, Origin
+from tokensrv.services.trail.repeated import Repeated
+from tokensrv.services.trail.usage import Usage
 
 
 class BriefUsage(Usage):

@@ -12,14 +12,14 @@ from tokensrv.domain.facts import Facts
 from tokensrv.domain.gates import Entry, NoEntry, Obstacle
 from tokensrv.domain.usernames import key
 from tokensrv.lookup import Lookup
-from tokensrv.services import ssh_keys
 from tokensrv.services.authority import policy
 from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.entry import decide, enter
 from tokensrv.services.gates.ssh import logins
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.ssh_keys import KeyRecord, OwnedKey
-from tokensrv.services.usage import Usage
+from tokensrv.services.keys import ssh_keys
+from tokensrv.services.keys.ssh_keys import KeyRecord, OwnedKey
+from tokensrv.services.trail.usage import Usage
 
 
 def log_in(

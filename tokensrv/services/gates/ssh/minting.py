@@ -1,7 +1,7 @@
 """Minting over SSH: a token for whoever is there, as GitLab's ``personal_access_token`` makes it.
 
-It is the ordinary verb (``services.minting``) with GitLab's lengths of life. What a key makes does
-not outlive the key, and what a token makes does not outlive the token.
+It is the ordinary verb (``services.lifecycle.minting``) with GitLab's lengths of life. What a key
+makes does not outlive the key, and what a token makes does not outlive the token.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from tokensrv.domain.caller import Caller, Check, Refused
 from tokensrv.domain.gates import Entry, NoEntry, Obstacle
 from tokensrv.domain.ssh_commands import NewTokenCommand
 from tokensrv.errors import Forbidden, LifetimeExceeded, ScopesNotHeld
-from tokensrv.services import minting, ssh_keys
-from tokensrv.services.events import Origin
 from tokensrv.services.gates import turned_away
 from tokensrv.services.gates.visit import Visit
-from tokensrv.services.minting import TokenWish
+from tokensrv.services.keys import ssh_keys
+from tokensrv.services.lifecycle import minting
+from tokensrv.services.lifecycle.minting import TokenWish
 from tokensrv.services.records import NewToken
-from tokensrv.services.usage import Usage
+from tokensrv.services.trail.events import Origin
+from tokensrv.services.trail.usage import Usage
 
 DEFAULT_DAYS: Final = 30
 

@@ -15,9 +15,9 @@ from flask.views import MethodView
 
 from tokensrv.db import Store
 from tokensrv.http.context import origin, store
-from tokensrv.services import clients
-from tokensrv.services.events import Origin
+from tokensrv.services.directory import clients
 from tokensrv.services.records import ClientRecord
+from tokensrv.services.trail.events import Origin
 from tokensrv.web import cookies
 from tokensrv.web.rendering import page
 

@@ -6,9 +6,9 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from tokensrv.http.context import settings, store
-from tokensrv.services import clients
-from tokensrv.services.client_keys import thumbprints
-from tokensrv.services.client_values import SECRET_METHODS
+from tokensrv.services.directory import clients
+from tokensrv.services.directory.client_values import SECRET_METHODS
+from tokensrv.services.keys.client_keys import thumbprints
 from tokensrv.web.admin.clients.values import ALLOW
 from tokensrv.web.rendering import page
 

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from tokensrv.clock import to_ms
 from tokensrv.errors import Stale
 from tokensrv.http.context import origin, store
-from tokensrv.services import clients
+from tokensrv.services.directory import clients
 from tokensrv.services.records import ClientRecord
 from tokensrv.web import cookies
 from tokensrv.web.admin.clients.values import draw, form_of, values

@@ -6,7 +6,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from tokensrv.http.context import store
-from tokensrv.services import clients
+from tokensrv.services.directory import clients
 from tokensrv.web.forms import Form
 from tokensrv.web.paging import page_request
 from tokensrv.web.rendering import page

@@ -9,7 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.errors import SentTwice
 from tokensrv.http.context import origin, store
-from tokensrv.services import clients, submissions
+from tokensrv.services import submissions
+from tokensrv.services.directory import clients
 from tokensrv.web import cookies
 from tokensrv.web.admin.clients import secret
 from tokensrv.web.admin.clients.values import draw, form_of_new, values

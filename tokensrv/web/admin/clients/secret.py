@@ -9,7 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.errors import SentTwice
 from tokensrv.http.context import origin, settings, store
-from tokensrv.services import clients, submissions
+from tokensrv.services import submissions
+from tokensrv.services.directory import clients
 from tokensrv.services.records import NewClient
 from tokensrv.web import cookies
 from tokensrv.web.admin.clients.changes import ask

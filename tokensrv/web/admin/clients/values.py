@@ -11,13 +11,13 @@ from werkzeug.datastructures import MultiDict
 from tokensrv.domain import scopes
 from tokensrv.errors import Invalid
 from tokensrv.http.context import settings
-from tokensrv.services import client_keys
-from tokensrv.services.client_values import (
+from tokensrv.services.directory.client_values import (
     PRIVATE_KEY_JWT,
     SECRET_METHODS,
     SIGNED_RESPONSE_ALGS,
     ClientValues,
 )
+from tokensrv.services.keys import client_keys
 from tokensrv.services.records import ClientRecord
 from tokensrv.web.forms import Form
 from tokensrv.web.rendering import page

@@ -14,9 +14,9 @@ from tokensrv.db import Store
 from tokensrv.domain import scopes
 from tokensrv.domain.facts import TokenKind
 from tokensrv.domain.texts import is_storable
-from tokensrv.services import users
+from tokensrv.services.directory import users
+from tokensrv.services.lifecycle.token_lists import TokenFilter
 from tokensrv.services.reports.token_statistics import soon
-from tokensrv.services.token_lists import TokenFilter
 from tokensrv.web.forms import Form
 
 _KINDS: Final = {kind.value: kind for kind in TokenKind}

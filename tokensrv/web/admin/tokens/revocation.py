@@ -6,8 +6,8 @@ from flask import Blueprint, Response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tokensrv.http.context import caller, origin, store
-from tokensrv.services import bulk_revocation, tokens
-from tokensrv.services.user_lists import users_by_id
+from tokensrv.services.directory.user_lists import users_by_id
+from tokensrv.services.lifecycle import bulk_revocation, tokens
 from tokensrv.web import cookies
 from tokensrv.web.forms import REFUSALS, Form
 from tokensrv.web.rendering import page

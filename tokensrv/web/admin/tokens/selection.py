@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.clock import today
 from tokensrv.http.context import origin, store
-from tokensrv.services import bulk_revocation
-from tokensrv.services.bulk_revocation import Ended
+from tokensrv.services.lifecycle import bulk_revocation
+from tokensrv.services.lifecycle.bulk_revocation import Ended
 from tokensrv.services.reports import inventory
 from tokensrv.services.reports.token_statistics import soon
 from tokensrv.web import cookies

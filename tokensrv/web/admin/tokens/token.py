@@ -7,10 +7,10 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.clock import today
 from tokensrv.http.context import caller, store
-from tokensrv.services import tokens
+from tokensrv.services.directory.user_lists import users_by_id
+from tokensrv.services.lifecycle import tokens
 from tokensrv.services.reports import rotations
 from tokensrv.services.reports.token_statistics import soon
-from tokensrv.services.user_lists import users_by_id
 from tokensrv.web.rendering import page
 
 bp = Blueprint("inventory_token", __name__, url_prefix="/admin/tokens/<id:token_id>")

@@ -15,9 +15,9 @@ from flask.views import MethodView
 
 from tokensrv.db import Store
 from tokensrv.http.context import origin, store
-from tokensrv.services import user_states, users
 from tokensrv.services.account import endings, second_factors
-from tokensrv.services.events import Origin
+from tokensrv.services.directory import user_states, users
+from tokensrv.services.trail.events import Origin
 from tokensrv.web import cookies
 from tokensrv.web.admin.users.questions import ask
 

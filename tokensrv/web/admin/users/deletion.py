@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.domain.usernames import key
 from tokensrv.http.context import origin, store
-from tokensrv.services import users
+from tokensrv.services.directory import users
 from tokensrv.services.records import UserRecord
 from tokensrv.web import cookies
 from tokensrv.web.admin.users.questions import ask

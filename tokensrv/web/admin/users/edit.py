@@ -12,9 +12,9 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tokensrv.http.context import origin, store
-from tokensrv.services import users
+from tokensrv.services.directory import users
+from tokensrv.services.directory.users import UserChanges
 from tokensrv.services.records import UserRecord
-from tokensrv.services.users import UserChanges
 from tokensrv.web import cookies
 from tokensrv.web.forms import REFUSALS, Form
 from tokensrv.web.rendering import page

@@ -14,9 +14,10 @@ from flask.typing import ResponseReturnValue
 from tokensrv.domain.facts import TokenKind
 from tokensrv.errors import NotFound, SentTwice
 from tokensrv.http.context import caller, origin, store
-from tokensrv.services import minting, token_lists, tokens, users
+from tokensrv.services.directory import users
+from tokensrv.services.lifecycle import minting, token_lists, tokens
+from tokensrv.services.lifecycle.token_lists import TokenFilter
 from tokensrv.services.records import TokenRecord, UserRecord
-from tokensrv.services.token_lists import TokenFilter
 from tokensrv.web import cookies
 from tokensrv.web.admin.users.questions import ask
 from tokensrv.web.forms import REFUSALS, Form

@@ -10,9 +10,9 @@ from flask.typing import ResponseReturnValue
 from tokensrv.domain.facts import UserState
 from tokensrv.domain.texts import is_storable
 from tokensrv.http.context import store
-from tokensrv.services import user_lists
-from tokensrv.services.profiles import TEXT_LENGTH
-from tokensrv.services.user_lists import ORDERS, UserFilter
+from tokensrv.services.directory import user_lists
+from tokensrv.services.directory.profiles import TEXT_LENGTH
+from tokensrv.services.directory.user_lists import ORDERS, UserFilter
 from tokensrv.web.forms import Form
 from tokensrv.web.paging import page_request
 from tokensrv.web.rendering import page

@@ -8,8 +8,8 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tokensrv.http.context import origin, store
-from tokensrv.services import users
-from tokensrv.services.users import NewUser
+from tokensrv.services.directory import users
+from tokensrv.services.directory.users import NewUser
 from tokensrv.web import cookies
 from tokensrv.web.admin.users.reset_link import show_once
 from tokensrv.web.forms import REFUSALS, Form

@@ -6,8 +6,8 @@ from flask import Blueprint, Response
 from flask.typing import ResponseReturnValue
 
 from tokensrv.http.context import origin, settings, store
-from tokensrv.services import users
 from tokensrv.services.account import resets
+from tokensrv.services.directory import users
 from tokensrv.services.records import UserRecord
 from tokensrv.web.admin.users.questions import ask
 from tokensrv.web.rendering import page

@@ -6,7 +6,8 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from tokensrv.http.context import origin, store
-from tokensrv.services import ssh_keys, users
+from tokensrv.services.directory import users
+from tokensrv.services.keys import ssh_keys
 from tokensrv.web import cookies
 from tokensrv.web.admin.users.questions import ask
 from tokensrv.web.forms import Form

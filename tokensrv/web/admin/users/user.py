@@ -9,12 +9,13 @@ from flask.typing import ResponseReturnValue
 
 from tokensrv.domain.facts import TokenKind
 from tokensrv.http.context import caller, store
-from tokensrv.services import token_lists, user_lists, user_states, users
 from tokensrv.services.account import impersonation, second_factors, sessions
 from tokensrv.services.account.second_factors import SecondFactors
+from tokensrv.services.directory import user_lists, user_states, users
+from tokensrv.services.lifecycle import token_lists
+from tokensrv.services.lifecycle.token_lists import TokenFilter
 from tokensrv.services.pages import PageRequest
 from tokensrv.services.records import UserRecord
-from tokensrv.services.token_lists import TokenFilter
 from tokensrv.web.admin.users.changes import CHANGES
 from tokensrv.web.rendering import page
 

@@ -1,0 +1,1 @@
+"""The lifecycle of tokens: made, shown, narrowed, rotated, exchanged, revoked and removed."""
