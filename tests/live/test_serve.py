@@ -125,7 +125,11 @@ def test_a_stop_answers_what_has_begun(own_server: Server, number: signal.Signal
     head.putheader("Authorization", own_server.instance.basic)
     head.putheader("Content-Type", "application/x-www-form-urlencoded")
     head.putheader("Content-Length", str(len(body)))
-    head.endheaders(body[:10].encode())
+    # It says so when it has begun; a request that is still on its way has not.
+    head.putheader("Expect", "100-continue")
+    head.endheaders()
+    assert head.sock.recv(100).startswith(b"HTTP/1.1 100 ")
+    head.send(body[:10].encode())
     own_server.process.send_signal(number)
     wait_for(lambda: not listens(own_server.port), "the port to be closed")
     head.send(body[10:].encode())

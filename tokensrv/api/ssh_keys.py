@@ -51,23 +51,20 @@ def remove_own(key_id: int) -> None:
 )
 def list_of_user(wanted: PageRequest, user_id: str) -> Any:
     """List the SSH keys of the user with an id or a username, the oldest first."""
-    user = users.find(store(), user_id)
-    if user is None:
-        raise NotFound("User")
-    return _list(user.id, wanted)
+    return _list(_user(user_id), wanted)
 
 
 @bp.verb(
     "POST",
-    "/users/<id:user_id>/keys",
+    "/users/<user_id>/keys",
     takes=AddKey,
     gives=KeyObject,
     status=201,
     fails={404, 422},
 )
-def add_for_user(wish: KeyWish, user_id: int) -> KeyRecord:
-    """Add an SSH key for a user. Admins only."""
-    return ssh_key_minting.add(store(), origin(), user_id, wish)
+def add_for_user(wish: KeyWish, user_id: str) -> KeyRecord:
+    """Add an SSH key for the user with an id or a username. Admins only."""
+    return ssh_key_minting.add(store(), origin(), _user(user_id), wish)
 
 
 @bp.verb("GET", "/users/<id:user_id>/keys/<id:key_id>", gives=KeyObject, fails={404})
@@ -80,6 +77,13 @@ def get_of_user(user_id: int, key_id: int) -> KeyRecord:
 def remove_of_user(user_id: int, key_id: int) -> None:
     """Remove an SSH key of a user. Admins only."""
     ssh_keys.remove(store(), origin(), user_id, key_id)
+
+
+def _user(name: str) -> int:
+    found = users.find(store(), name)
+    if found is None:
+        raise NotFound("User")
+    return found.id
 
 
 def _list(user_id: int, wanted: PageRequest) -> Any:

@@ -70,9 +70,10 @@ def _key(usage: Usage, visit: Visit, refused: NoEntry, event: NewEvent) -> Repea
     is_known = token_id is not None or user_id is not None
     if usage.is_crowded or (is_known and usage.kinds(token_id, user_id) >= MANY_KINDS):
         return key
-    where = network(visit.origin.ip)
-    what = tuple(map(str, (refused.subject, *event.data.values()))) if is_known else None
-    return replace(key, network=where, what=what)
+    what = (visit.origin.ip, refused.subject, *event.data.values())
+    return replace(
+        key, network=network(visit.origin.ip), what=tuple(map(str, what)) if is_known else None
+    )
 
 
 def _event(visit: Visit, refused: NoEntry) -> NewEvent:

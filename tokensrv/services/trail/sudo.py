@@ -32,12 +32,11 @@ def use(
     Returns the refusal instead when the decision, made again, is a no. Raises
     StorageUnavailable, and then nothing may be answered.
     """
+    data = {"method": method, "path": path}
     with store.write() as session:
         [decision] = decide_again(session, store, [caller])
         if isinstance(decision, Caller):
-            append(
-                session, store.clock, origin, [_used(decision, {"method": method, "path": path})]
-            )
+            append(session, store.clock, origin, [_used(decision, data)])
         # As it is now, which may be less than it was a moment ago.
         return decision
 
@@ -67,11 +66,11 @@ def record(
     """Record every sudo, used or refused, among what a client asked about, in one transaction.
 
     ``method`` and ``path`` are those of tokensrv's own API, or of what stands behind the ``gate``,
-    which wants these ``scopes``.
-    The first per (token, subject, client) or (token, check) in a minute is written now, the
-    rest is counted; at a gate, where each is about something else, only the very same again.
-    Returns the judgements with the callers as they were found while recording them: where the
-    decision, made again, is a no, its refusal. Raises StorageUnavailable.
+    which wants these ``scopes``. The first per (token, subject, client) or (token, check) in a
+    minute is written now, the rest is counted; at a gate, where each is about something else,
+    only the very same again. Returns the judgements with the callers as they were found while
+    recording them: where the decision, made again, is a no, its refusal. Raises
+    StorageUnavailable.
     """
     found = list(judgements)
     data = {"method": method, "path": path} | _wanted(gate, scopes)

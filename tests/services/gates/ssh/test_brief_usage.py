@@ -186,3 +186,13 @@ def test_somebody_who_acts_as_another_is_on_record_before_he_gets_in(store: Stor
     assert isinstance(come(store, exchanged.secret), Entry)
     [used] = events_of(store, "sudo.used")
     assert (used.actor, used.subject) == ("root", "alice")
+
+
+def test_what_somebody_does_as_another_is_told_one_by_one_however_much(store: Store) -> None:
+    root = make_user(store, "root", is_admin=True)
+    source = make_token(store, root, ("api", "sudo"))
+    exchanged = make_exchanged(store, source, make_user(store))
+    paths = [f"/team/{number}.git" for number in range(2 * repetitions.WRITTEN)]
+    for path in paths:
+        assert isinstance(come(store, exchanged.secret, path=path), Entry)
+    assert [event.data["path"] for event in events_of(store, "sudo.used")] == paths

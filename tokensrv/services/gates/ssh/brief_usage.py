@@ -51,8 +51,9 @@ def brief_usage(store: Store) -> Iterator[BriefUsage]:
 
 
 def _kind(key: Repeated) -> Repeated:
-    # Nobody here can count how many different things somebody tries: together they are ten.
-    return replace(key, what=None)
+    # Nobody here can count how many different things somebody is refused: together they are ten.
+    # What was done under sudo is told one by one, as everywhere.
+    return key if key.action == "sudo.used" else replace(key, what=None)
 
 
 def _digest(key: Repeated) -> bytes:
