@@ -69,7 +69,7 @@ class Usage:
         self._unwritten: dict[int, Use] = {}
         self._minutes: dict[Repeated, _Minute] = {}
         self._ended: list[_Minute] = []
-        self._is_started = False
+        self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._at_exit: Finalize | None = None
 
@@ -81,7 +81,7 @@ class Usage:
 
     def used(self, token_id: int, user_id: int, ip: str | None) -> None:
         """Remember that a token was used now, from this address; what is none is left out."""
-        if not self._is_started:
+        if self._thread is None:
             self.start()
         now = self._store.clock.now_ms()
         with self._mutex:
@@ -93,7 +93,7 @@ class Usage:
 
     def is_repeated(self, key: Repeated) -> bool:
         """Return whether ``key`` was already written in this minute, and count it if so."""
-        if not self._is_started:
+        if self._thread is None:
             self.start()
         with self._mutex:
             known = self._minutes.get(key)
@@ -140,16 +140,19 @@ class Usage:
         self._stop.set()
         if self._at_exit is not None:
             self._at_exit.cancel()
+        if self._thread is not None:
+            # What it has begun needs the storage, which may be closed next.
+            self._thread.join(self._store.settings.storage_timeout_seconds)
         with self._flushing:
             self._flush(all_of_them=True)
 
     def start(self) -> None:
         """Have what is gathered and counted written from now on; again it does nothing."""
         with self._mutex:
-            if self._is_started:
+            if self._thread is not None:
                 return
-            threading.Thread(target=self._run, name="tokensrv-usage", daemon=True).start()
-            self._is_started = True
+            self._thread = threading.Thread(target=self._run, name="tokensrv-usage", daemon=True)
+            self._thread.start()
         # A worker of the server ends without atexit; this runs in both kinds of process.
         self._at_exit = Finalize(self, _close_quietly, args=(self,), exitpriority=10)
         if self._begins is not None:
