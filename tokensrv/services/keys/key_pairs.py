@@ -18,6 +18,7 @@ from joserfc.jwk import Key
 from tokensrv.clock import utcnow
 from tokensrv.config import Settings
 from tokensrv.db import Store
+from tokensrv.domain.secret import masked
 from tokensrv.models import SigningKey
 from tokensrv.services.keys import master_key
 
@@ -62,8 +63,12 @@ class Signer:
 def generate(alg: str, purpose: Purpose) -> Key:
     """Return a new key for an algorithm of ``ALGORITHMS``; an RSA key takes its time."""
     kind, size = _KINDS[alg]
-    key: Key = jwk.generate_key(kind, size, {"use": "sig", "alg": alg})  # type: ignore[call-overload]  # the table pairs them
-    return jwk.import_key(key.as_dict(private=True, kid=purpose.kid_of(key)))
+    while True:
+        key: Key = jwk.generate_key(kind, size, {"use": "sig", "alg": alg})  # type: ignore[call-overload]  # the table pairs them
+        kid = purpose.kid_of(key)
+        # One in some thousand looks like a secret, and would be masked wherever it is told of.
+        if masked(kid) == kid:
+            return jwk.import_key(key.as_dict(private=True, kid=kid))
 
 
 def sealed(store: Store, alg: str, purpose: Purpose, key: Key) -> SigningKey:
