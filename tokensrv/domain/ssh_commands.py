@@ -127,6 +127,6 @@ def _new_token(arguments: list[str]) -> NewTokenCommand | Mistake:
 
 
 def _days(digits: str) -> int:
-    # A number is not read before it is known to be short.
-    is_short = len(digits.lstrip("0")) <= len(str(_MOST_DAYS))
-    return int(digits.lstrip("0") or "0") if is_short else _MOST_DAYS
+    # A number is not read before it is known to be short: a long one takes its time.
+    length = len(str(_MOST_DAYS))
+    return int(digits[-length:]) if len(digits.lstrip("0")) <= length else _MOST_DAYS

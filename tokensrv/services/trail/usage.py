@@ -108,9 +108,11 @@ class Usage:
         return len(self._minutes) >= _MANY_KINDS
 
     def kinds(self, token_id: int | None, user_id: int | None) -> int:
-        """Return how much is told apart of what this token or user was turned away for."""
+        """Return how much is told apart in this minute of what this token or user is refused."""
+        who, minute = (token_id, user_id), self._minute()
         with self._mutex:
-            return sum((k.token_id, k.user_id) == (token_id, user_id) for k in self._minutes)
+            found = [(k.token_id, k.user_id, m.minute) for k, m in self._minutes.items()]
+        return found.count((*who, minute))
 
     def written(self, key: Repeated, origin: Origin, event: NewEvent) -> None:
         """Remember that ``event`` stands in the log: from now on it is only counted.
